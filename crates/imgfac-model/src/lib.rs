@@ -1,7 +1,43 @@
-//! Domain types of Image Factory.
+//! Domain types of Image Factory: the words of the product as values that cannot be illegal.
+//!
+//! Everything here is data. A value is checked once, where it enters, and is then what it says:
+//! an [`ImageName`] names a file and a Kubernetes object, a [`Reference`] is canonical, a
+//! [`RelativePath`] stays inside its repository. What is wrong in a user's file is a
+//! [`Diagnostic`]; there is no input, output, clock or environment in this crate.
+//!
+//! ```
+//! use imgfac_model::{Delay, ImageName, Reference};
+//!
+//! let reference: Reference = "node:22".parse()?;
+//! assert_eq!(reference.to_string(), "docker.io/library/node:22");
+//! assert_eq!(Delay::new("1d12h")?.to_go(), "36h0m0s");
+//! assert!(ImageName::new("../pwned").is_err());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
+mod delay;
+mod diagnostic;
+mod enrolment;
+pub mod exit;
+mod name;
+mod path;
+mod policy;
 mod reference;
+mod settings;
+mod source;
+mod state;
+mod text;
 
-pub use crate::reference::{
-    Digest, DigestError, Reference, ReferenceError, Repository, Tag, TagError,
+pub use crate::{
+    delay::Delay,
+    diagnostic::{Code, Diagnostic, FileId, Label, Severity, SourceFiles, Span, nearest},
+    enrolment::{Defaults, Enrolment, UpdateTarget},
+    name::{BaseName, IMAGE_NAME_LIMIT, ImageName, assign_base_names, base_slug},
+    path::RelativePath,
+    policy::{Criticality, DiscoveryStatus, Provider, SelectionStrategy, UpdateKind},
+    reference::{Digest, DigestError, Reference, ReferenceError, Repository, Tag, TagError},
+    settings::{Analysis, Namespace, Settings, StateRepository, Workspace},
+    source::{Branch, Host, Platform, RepoPath, Source, StageName, WebUrl, WorkflowFile},
+    state::{BaseState, ImageState, ManagedBase, Upstream, exact_tag},
+    text::InvalidValue,
 };

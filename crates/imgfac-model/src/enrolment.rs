@@ -1,0 +1,141 @@
+//! What a user writes about one image.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::delay::Delay;
+use crate::name::ImageName;
+use crate::path::RelativePath;
+use crate::policy::{Criticality, SelectionStrategy, UpdateKind};
+use crate::reference::Repository;
+use crate::source::{Branch, RepoPath, Source};
+
+/// One entry of `images.yaml`, with the defaults filled in.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Enrolment {
+    /// Its name, unique in the factory.
+    pub name: ImageName,
+    /// Where the image is published: `registry` and `repository` of the entry.
+    #[serde(flatten, with = "split")]
+    pub repository: Repository,
+    /// How it is built; `None` makes it an external image.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<Source>,
+    /// How long a base update is held back.
+    #[serde(default)]
+    pub rebuild_delay: Delay,
+    /// Whether a rebuild may start without a person.
+    #[serde(default = "yes")]
+    pub auto_rebuild: bool,
+    /// Which images are rebuilt first.
+    #[serde(default = "normal")]
+    pub criticality: Criticality,
+    /// External image: a regular expression that the followed tags match.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub allow_tags: Option<String>,
+    /// Which of the tags is the current one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image_selection_strategy: Option<SelectionStrategy>,
+    /// A version range (`SemVer`) or the one tag (`Digest`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub constraint: Option<String>,
+    /// Files in other repositories that name this image.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub updates: Vec<UpdateTarget>,
+}
+
+impl Enrolment {
+    /// Whether we build it.
+    #[must_use]
+    pub fn is_managed(&self) -> bool {
+        self.source.is_some()
+    }
+}
+
+/// A file in another repository that is kept current.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct UpdateTarget {
+    /// The repository.
+    pub repo: RepoPath,
+    /// Its branch.
+    #[serde(default)]
+    pub branch: Branch,
+    /// The file or folder.
+    pub path: RelativePath,
+    /// How it is changed.
+    #[serde(rename = "type")]
+    pub kind: UpdateKind,
+    /// `yaml-update`: the key that holds the tag or digest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
+}
+
+/// What entries get where they say nothing, from `imgfac.yaml`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Defaults {
+    /// `rebuildDelay`; 7 days.
+    #[serde(default)]
+    pub rebuild_delay: Delay,
+    /// `autoRebuild`; true.
+    #[serde(default = "yes")]
+    pub auto_rebuild: bool,
+    /// `criticality`; normal.
+    #[serde(default = "normal")]
+    pub criticality: Criticality,
+    /// `registry`; Docker Hub.
+    #[serde(default = "docker_hub")]
+    pub registry: String,
+    /// `source.branch`; main.
+    #[serde(default)]
+    pub branch: Branch,
+}
+
+impl Default for Defaults {
+    fn default() -> Self {
+        Self {
+            rebuild_delay: Delay::default(),
+            auto_rebuild: yes(),
+            criticality: normal(),
+            registry: docker_hub(),
+            branch: Branch::default(),
+        }
+    }
+}
+
+fn yes() -> bool {
+    true
+}
+
+fn normal() -> Criticality {
+    Criticality::Normal
+}
+
+fn docker_hub() -> String {
+    "docker.io".into()
+}
+
+/// Writes a [`Repository`] as the two keys that a user writes.
+mod split {
+    use super::*;
+
+    #[derive(Serialize, Deserialize)]
+    struct Keys {
+        #[serde(default = "docker_hub")]
+        registry: String,
+        repository: String,
+    }
+
+    pub(super) fn serialize<S: Serializer>(value: &Repository, out: S) -> Result<S::Ok, S::Error> {
+        BTreeMap::from([("registry", value.registry()), ("repository", value.path())])
+            .serialize(out)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(input: D) -> Result<Repository, D::Error> {
+        let keys = Keys::deserialize(input)?;
+        Repository::new(&keys.registry, &keys.repository).map_err(serde::de::Error::custom)
+    }
+}

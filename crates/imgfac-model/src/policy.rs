@@ -1,0 +1,126 @@
+//! Choices of a fixed set: provider, criticality, selection strategy, kind of update.
+
+/// Declares an enum whose variants have one written form each.
+macro_rules! choice {
+    ($(#[$meta:meta])* $name:ident: $what:literal { $($(#[$vmeta:meta])* $variant:ident = $text:literal,)+ }) => {
+        $(#[$meta])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
+        pub enum $name {
+            $($(#[$vmeta])* #[serde(rename = $text)] $variant,)+
+        }
+
+        impl $name {
+            /// Every written form, in order.
+            pub const ALL: &'static [&'static str] = &[$($text),+];
+
+            /// The written form.
+            #[must_use]
+            pub fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $text,)+
+                }
+            }
+        }
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str(self.as_str())
+            }
+        }
+
+        impl std::str::FromStr for $name {
+            type Err = $crate::text::InvalidValue;
+            fn from_str(text: &str) -> Result<Self, Self::Err> {
+                match text {
+                    $($text => Ok(Self::$variant),)+
+                    _ => Err($crate::text::InvalidValue {
+                        what: $what,
+                        problem: $crate::text::shown(text),
+                        expected: concat!("one of" $(, " ", $text)+),
+                    }),
+                }
+            }
+        }
+    };
+}
+
+choice! {
+    /// Who builds an image.
+    Provider: "provider" {
+        /// GitHub Actions, on github.com or a GitHub Enterprise server.
+        GitHub = "github",
+        /// GitLab CI, on gitlab.com or self-managed.
+        GitLab = "gitlab",
+        /// Anything that takes an HTTP request.
+        Webhook = "webhook",
+    }
+}
+
+choice! {
+    /// How much an image matters: rebuilds are started in this order.
+    Criticality: "criticality" {
+        /// First.
+        Critical = "critical",
+        /// Before most.
+        High = "high",
+        /// As most images.
+        Normal = "normal",
+        /// Last.
+        Low = "low",
+    }
+}
+
+choice! {
+    /// Which of an image's tags a Warehouse follows, in Kargo's terms.
+    SelectionStrategy: "image selection strategy" {
+        /// The highest semantic version.
+        SemVer = "SemVer",
+        /// The last tag in alphabetical order.
+        Lexical = "Lexical",
+        /// The most recently pushed tag.
+        NewestBuild = "NewestBuild",
+        /// One tag that moves.
+        Digest = "Digest",
+    }
+}
+
+choice! {
+    /// How a consumer's file is kept current.
+    UpdateKind: "kind of update" {
+        /// The image of a kustomization.
+        KustomizeSetImage = "kustomize-set-image",
+        /// Any key of a YAML file.
+        YamlUpdate = "yaml-update",
+        /// The predecessor's word for a `yaml-update` of Helm values.
+        HelmUpdateImage = "helm-update-image",
+    }
+}
+
+choice! {
+    /// How the last discovery of an image ended.
+    DiscoveryStatus: "discovery status" {
+        /// Not yet tried.
+        Pending = "pending",
+        /// An external image: there is nothing to discover.
+        External = "external",
+        /// The Dockerfile was read and understood.
+        Success = "success",
+        /// It was not; `discoveryError` says why.
+        Failed = "failed",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn choices_have_one_written_form() {
+        assert_eq!("gitlab".parse(), Ok(Provider::GitLab));
+        assert_eq!(SelectionStrategy::SemVer.to_string(), "SemVer");
+        assert_eq!(
+            "hihg".parse::<Criticality>().unwrap_err().to_string(),
+            "invalid criticality: \"hihg\"; expected one of critical high normal low"
+        );
+    }
+}

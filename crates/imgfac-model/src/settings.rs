@@ -1,0 +1,127 @@
+//! What `imgfac.yaml` says: every setting has a default.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::enrolment::Defaults;
+use crate::path::RelativePath;
+use crate::source::{Branch, RepoPath, WebUrl};
+use crate::text::{InvalidValue, text_newtype};
+
+/// The settings of a factory.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Settings {
+    /// The Kubernetes namespace, which is also the name of the Kargo project.
+    pub namespace: Namespace,
+    /// What entries get where they say nothing.
+    pub defaults: Defaults,
+    /// Local checkouts to read Dockerfiles from.
+    pub workspaces: Vec<Workspace>,
+    /// The repository that the factory directory lives in, as the cluster reaches it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub state_repository: Option<StateRepository>,
+    /// What runs inside the cluster.
+    pub analysis: Analysis,
+}
+
+text_newtype! {
+    /// A Kubernetes namespace: a DNS label of at most 63 characters.
+    Namespace, check_namespace
+}
+
+fn check_namespace(text: &str) -> Result<String, InvalidValue> {
+    let good = (1..=63).contains(&text.len())
+        && text
+            .chars()
+            .all(|c| matches!(c, 'a'..='z' | '0'..='9' | '-'))
+        && !text.starts_with('-')
+        && !text.ends_with('-');
+    if good {
+        return Ok(text.to_owned());
+    }
+    Err(InvalidValue {
+        what: "namespace",
+        problem: crate::text::shown(text),
+        expected: "1 to 63 lower-case letters, digits and \"-\", with a letter or digit at both ends",
+    })
+}
+
+impl Default for Namespace {
+    /// `imgfac`.
+    fn default() -> Self {
+        Self("imgfac".into())
+    }
+}
+
+/// A local checkout that stands for a remote repository.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Workspace {
+    /// The repository it is a checkout of; `None` serves every repository.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub repo: Option<RepoPath>,
+    /// Its folder, absolute or relative to the file or shell that names it.
+    pub dir: String,
+}
+
+impl Workspace {
+    /// Reads the command line's form `[OWNER/NAME=]DIR`.
+    ///
+    /// # Errors
+    /// When the repository before `=` is not one, or no folder is named.
+    pub fn new(text: &str) -> Result<Self, InvalidValue> {
+        let (repo, dir) = match text.split_once('=') {
+            Some((repo, dir)) => (Some(RepoPath::new(repo)?), dir),
+            None => (None, text),
+        };
+        if dir.is_empty() || dir.contains('\0') {
+            return Err(InvalidValue {
+                what: "workspace",
+                problem: "it names no folder".into(),
+                expected: "DIR, or OWNER/NAME=DIR for the checkout of one repository",
+            });
+        }
+        Ok(Self {
+            repo,
+            dir: dir.to_owned(),
+        })
+    }
+}
+
+/// The state repository.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct StateRepository {
+    /// Its clone address.
+    pub url: WebUrl,
+    /// Its branch.
+    #[serde(default)]
+    pub branch: Branch,
+    /// The factory directory inside it.
+    #[serde(default = "RelativePath::root")]
+    pub path: RelativePath,
+}
+
+/// The job that analyses an image in the cluster.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Analysis {
+    /// The container image of `imgfac`.
+    pub image: String,
+    /// Name of the Secret whose key `token` lets the job read sources and push state.
+    pub git_secret: String,
+    /// Further labels of the job's pods.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub labels: BTreeMap<String, String>,
+}
+
+impl Default for Analysis {
+    fn default() -> Self {
+        Self {
+            image: concat!("ghcr.io/imgfac/imgfac:v", env!("CARGO_PKG_VERSION")).into(),
+            git_secret: "imgfac-git".into(),
+            labels: BTreeMap::new(),
+        }
+    }
+}
