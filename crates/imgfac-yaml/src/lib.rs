@@ -1,1 +1,19 @@
-//! Placeholder
+//! Every YAML call of Image Factory.
+
+mod emit;
+mod error;
+mod node;
+mod read;
+mod scalar;
+mod serialize;
+mod value;
+
+pub use crate::{
+    emit::Emitter,
+    error::Error,
+    node::{Document, DuplicateKey, Node},
+    read::{DEPTH_LIMIT, NODE_LIMIT, TEXT_LIMIT, parse, parse_bytes},
+    scalar::Scalar,
+    serialize::{WriteError, to_string, write_document},
+    value::Value,
+};

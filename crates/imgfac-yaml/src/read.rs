@@ -1,0 +1,321 @@
+//! From text to a tree.
+
+use std::collections::HashMap;
+use std::ops::Range;
+
+use granit_parser::{Event, Parser, ScalarStyle, Span, Tag};
+
+use crate::error::{Error, Problem};
+use crate::node::{Document, DuplicateKey, Kind, Node};
+
+/// The longest text that is read, in bytes.
+pub const TEXT_LIMIT: usize = 64 << 20;
+/// The most values that a document may have, those that aliases repeat included.
+pub const NODE_LIMIT: usize = 1_000_000;
+/// The deepest that lists and mappings may stand in each other.
+pub const DEPTH_LIMIT: usize = 100;
+
+/// Reads a document from bytes that should be UTF-8.
+///
+/// # Errors
+/// As [`parse`], and when the bytes are not UTF-8.
+pub fn parse_bytes(bytes: &[u8]) -> Result<Document, Error> {
+    match std::str::from_utf8(bytes) {
+        Ok(text) => parse(text),
+        Err(error) => {
+            // The offset is that of the text with replacement characters, which is what can be shown.
+            let valid = error.valid_up_to();
+            Err(Error::new(Problem::NotUtf8, valid..valid))
+        }
+    }
+}
+
+/// Reads a document. No content at all is a null.
+///
+/// # Errors
+/// When the text is not YAML, has more than one document, or is larger or deeper than the limits.
+pub fn parse(text: &str) -> Result<Document, Error> {
+    if text.len() > TEXT_LIMIT {
+        return Err(Error::new(Problem::TooLong { limit: TEXT_LIMIT }, 0..0));
+    }
+    if let Some(at) = text.find('\0') {
+        return Err(Error::new(Problem::Nul, at..at + 1));
+    }
+    Reader {
+        text,
+        nodes: 0,
+        anchors: HashMap::new(),
+        duplicates: Vec::new(),
+    }
+    .document()
+}
+
+struct Reader<'t> {
+    text: &'t str,
+    nodes: usize,
+    anchors: HashMap<usize, Node>,
+    duplicates: Vec<DuplicateKey>,
+}
+
+/// A collection that is being read.
+enum Open {
+    Sequence {
+        start: usize,
+        anchor: usize,
+        items: Vec<Node>,
+    },
+    Mapping {
+        start: usize,
+        anchor: usize,
+        entries: Vec<(Node, Node)>,
+        key: Option<Node>,
+    },
+}
+
+impl Reader<'_> {
+    fn document(mut self) -> Result<Document, Error> {
+        let mut options = granit_parser::Options::default();
+        options.set_emit_comments(false);
+        let mut parser = Parser::new_from_str_with_options(self.text, options);
+        let mut stack: Vec<Open> = Vec::new();
+        let mut root = None;
+        let mut documents = 0;
+        while let Some(event) = parser.next_event() {
+            let (event, span) = event.map_err(|error| self.syntax(&error))?;
+            let range = self.range(&span);
+            let (node, anchor) = match event {
+                Event::DocumentStart(..) => {
+                    documents += 1;
+                    if documents > 1 {
+                        return Err(Error::new(Problem::SecondDocument, range));
+                    }
+                    continue;
+                }
+                Event::SequenceStart(_, anchor, tag) => {
+                    self.check_tag(tag.as_deref(), &range)?;
+                    self.open(&stack, &range)?;
+                    stack.push(Open::Sequence {
+                        start: range.start,
+                        anchor,
+                        items: Vec::new(),
+                    });
+                    continue;
+                }
+                Event::MappingStart(_, anchor, tag) => {
+                    self.check_tag(tag.as_deref(), &range)?;
+                    self.open(&stack, &range)?;
+                    stack.push(Open::Mapping {
+                        start: range.start,
+                        anchor,
+                        entries: Vec::new(),
+                        key: None,
+                    });
+                    continue;
+                }
+                Event::Scalar(text, style, anchor, tag) => {
+                    let plain =
+                        style == ScalarStyle::Plain && !self.check_tag(tag.as_deref(), &range)?;
+                    self.count(1, &range)?;
+                    (
+                        Node {
+                            span: range,
+                            kind: Kind::Scalar {
+                                text: text.into_owned(),
+                                plain,
+                            },
+                        },
+                        anchor,
+                    )
+                }
+                Event::Alias(id) => (self.alias(id, &range)?, 0),
+                Event::SequenceEnd | Event::MappingEnd => match stack.pop() {
+                    Some(open) => self.close(open, range.start),
+                    None => continue,
+                },
+                _ => continue,
+            };
+            if anchor != 0 {
+                self.anchors.insert(anchor, node.clone());
+            }
+            match stack.last_mut() {
+                Some(Open::Sequence { items, .. }) => items.push(node),
+                Some(Open::Mapping { entries, key, .. }) => match key.take() {
+                    Some(key) => entries.push((key, node)),
+                    None => *key = Some(node),
+                },
+                None => root = Some(node),
+            }
+        }
+        let root = root.unwrap_or(Node {
+            span: 0..0,
+            kind: Kind::Scalar {
+                text: String::new(),
+                plain: true,
+            },
+        });
+        self.duplicates.sort_by_key(|twice| twice.second.start);
+        Ok(Document {
+            root,
+            duplicates: self.duplicates,
+        })
+    }
+
+    fn close(&mut self, open: Open, end: usize) -> (Node, usize) {
+        match open {
+            Open::Sequence {
+                start,
+                anchor,
+                items,
+            } => {
+                let end = items.last().map_or(end, |last| last.span.end).max(start);
+                (
+                    Node {
+                        span: start..end,
+                        kind: Kind::Sequence(items),
+                    },
+                    anchor,
+                )
+            }
+            Open::Mapping {
+                start,
+                anchor,
+                entries,
+                ..
+            } => {
+                let end = entries
+                    .last()
+                    .map_or(end, |(_, last)| last.span.end)
+                    .max(start);
+                self.find_duplicates(&entries);
+                let entries = merge(entries);
+                (
+                    Node {
+                        span: start..end,
+                        kind: Kind::Mapping(entries),
+                    },
+                    anchor,
+                )
+            }
+        }
+    }
+
+    fn find_duplicates(&mut self, entries: &[(Node, Node)]) {
+        let mut seen: HashMap<&str, &Node> = HashMap::with_capacity(entries.len());
+        for (key, _) in entries {
+            let Some(text) = key.scalar_text() else {
+                continue;
+            };
+            if let Some(first) = seen.get(text) {
+                self.duplicates.push(DuplicateKey {
+                    key: text.to_owned(),
+                    first: first.span.clone(),
+                    second: key.span.clone(),
+                });
+            } else {
+                seen.insert(text, key);
+            }
+        }
+    }
+
+    fn alias(&mut self, id: usize, range: &Range<usize>) -> Result<Node, Error> {
+        let node = self
+            .anchors
+            .get(&id)
+            .ok_or_else(|| Error::new(Problem::AliasInItself, range.clone()))?;
+        let (node, size) = (node.clone(), size(node));
+        self.count(size, range)?;
+        Ok(node)
+    }
+
+    fn open(&mut self, stack: &[Open], range: &Range<usize>) -> Result<(), Error> {
+        if stack.len() >= DEPTH_LIMIT {
+            return Err(Error::new(
+                Problem::TooDeep { limit: DEPTH_LIMIT },
+                range.clone(),
+            ));
+        }
+        self.count(1, range)
+    }
+
+    fn count(&mut self, nodes: usize, range: &Range<usize>) -> Result<(), Error> {
+        self.nodes += nodes;
+        if self.nodes > NODE_LIMIT {
+            return Err(Error::new(
+                Problem::TooMany { limit: NODE_LIMIT },
+                range.clone(),
+            ));
+        }
+        Ok(())
+    }
+
+    /// Whether a tag makes a scalar text. Tags of programs are refused: they are how other readers
+    /// are made to run code.
+    fn check_tag(&self, tag: Option<&Tag>, range: &Range<usize>) -> Result<bool, Error> {
+        match tag {
+            None => Ok(false),
+            Some(tag) => match tag.core_suffix() {
+                Some("str") => Ok(true),
+                Some("int" | "float" | "bool" | "null" | "seq" | "map") => Ok(false),
+                _ if tag.original() == "!" => Ok(true),
+                _ => Err(Error::new(Problem::Tag(tag.original()), range.clone())),
+            },
+        }
+    }
+
+    fn syntax(&self, error: &granit_parser::ScanError) -> Error {
+        let at = error
+            .marker()
+            .byte_offset()
+            .unwrap_or(0)
+            .min(self.text.len());
+        Error::new(Problem::Syntax(error.info()), at..at)
+    }
+
+    fn range(&self, span: &Span) -> Range<usize> {
+        span.byte_range().unwrap_or(0..0)
+    }
+}
+
+fn size(node: &Node) -> usize {
+    1 + match &node.kind {
+        Kind::Scalar { .. } => 0,
+        Kind::Sequence(items) => items.iter().map(size).sum(),
+        Kind::Mapping(entries) => entries
+            .iter()
+            .map(|(key, value)| size(key) + size(value))
+            .sum(),
+    }
+}
+
+/// Applies merge keys (`<<: *defaults`, YAML 1.1), which users of the predecessor have: the
+/// mapping's own keys win.
+fn merge(entries: Vec<(Node, Node)>) -> Vec<(Node, Node)> {
+    let is_merge = |key: &Node| key.is_plain() && key.scalar_text() == Some("<<");
+    if !entries.iter().any(|(key, _)| is_merge(key)) {
+        return entries;
+    }
+    let (merges, mut own): (Vec<_>, Vec<_>) =
+        entries.into_iter().partition(|(key, _)| is_merge(key));
+    for (_, value) in merges {
+        let mappings = match value.kind {
+            Kind::Mapping(entries) => vec![entries],
+            Kind::Sequence(items) => items
+                .into_iter()
+                .filter_map(|item| match item.kind {
+                    Kind::Mapping(entries) => Some(entries),
+                    _ => None,
+                })
+                .collect(),
+            Kind::Scalar { .. } => continue,
+        };
+        for (key, value) in mappings.into_iter().flatten() {
+            if !own
+                .iter()
+                .any(|(name, _)| name.scalar_text() == key.scalar_text())
+            {
+                own.push((key, value));
+            }
+        }
+    }
+    own
+}
