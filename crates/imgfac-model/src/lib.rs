@@ -38,6 +38,6 @@ pub use crate::{
     reference::{Digest, DigestError, Reference, ReferenceError, Repository, Tag, TagError},
     settings::{Analysis, Namespace, Settings, StateRepository, Workspace},
     source::{Branch, Host, Platform, RepoPath, Source, StageName, WebUrl, WorkflowFile},
-    state::{BaseState, ImageState, ManagedBase, Upstream, exact_tag},
+    state::{BaseState, ImageState, ManagedBase, exact_tag},
     text::InvalidValue,
 };

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::name::{BaseName, ImageName};
-use crate::policy::{DiscoveryStatus, SelectionStrategy};
-use crate::reference::{Digest, Reference, Repository};
+use crate::policy::DiscoveryStatus;
+use crate::reference::{Digest, Reference};
 
 /// What is known about an enrolled image, beside its enrolment.
 ///
@@ -23,8 +23,6 @@ pub struct ImageState {
     pub discovery_status: Option<DiscoveryStatus>,
     /// Why it failed.
     pub discovery_error: Option<String>,
-    /// External image: which tags are followed.
-    pub upstream: Option<Upstream>,
     /// The bases that its Dockerfile names, by state file, sorted.
     pub base_images: Vec<BaseName>,
     /// The images that we build ourselves and that its Dockerfile names, sorted.
@@ -49,19 +47,6 @@ pub struct ManagedBase {
     pub name: ImageName,
     /// How the Dockerfile refers to it, canonical.
     pub reference: Reference,
-}
-
-/// Which tags of a repository are watched.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Upstream {
-    /// A regular expression for the followed tags.
-    pub allow_tags: String,
-    /// Which of them is the current one.
-    pub image_selection_strategy: SelectionStrategy,
-    /// The repository.
-    #[serde(rename = "repoURL")]
-    pub repo_url: Repository,
 }
 
 /// What is known about a base image.
