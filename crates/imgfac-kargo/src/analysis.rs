@@ -1,0 +1,274 @@
+//! The job that reads an image's Dockerfile again, inside the cluster.
+
+use std::collections::BTreeMap;
+
+use imgfac_model::{Reference, Settings};
+
+use crate::labels::{MANAGED_BY, metadata};
+use crate::resources::{
+    AnalysisArg, AnalysisTemplate, AnalysisTemplateSpec, Capabilities, Container,
+    ContainerSecurity, EmptyDir, EnvSource, EnvVar, JobProvider, JobSpec, Metric, MetricProvider,
+    PodMetadata, PodSecurity, PodSpec, PodTemplate, ResourceRequirements, SeccompProfile,
+    SecretKey, Volume, VolumeMount,
+};
+
+/// The name of the template.
+pub(crate) const TEMPLATE: &str = "imgfac-analyze";
+
+/// The account that the job runs as. It has no rights in the cluster, and its pods get no token:
+/// all that the job does, it does in Git.
+pub(crate) const SERVICE_ACCOUNT: &str = "imgfac-analyzer";
+
+/// The flags of `imgfac analyze` that tell it what to analyse, each with an argument of its name.
+pub(crate) const FLAGS: [&str; 9] = [
+    "image",
+    "tag",
+    "digest",
+    "dockerfile",
+    "source-repo",
+    "source-provider",
+    "git-repo",
+    "git-branch",
+    "image-factory-dir",
+];
+
+/// Those that are empty until the image has been published.
+const OPTIONAL: [&str; 2] = ["tag", "digest"];
+
+/// The user and group of the job; any but root would do.
+const USER: u32 = 65_532;
+
+/// The one analysis template of a factory.
+///
+/// Arguments go into a list, never through a shell. Tokens come from the Secret's keys `token`
+/// (GitHub) and `gitlab-token` (GitLab), so that no provider sees the token of the other; a key
+/// that is absent leaves its variable unset.
+pub(crate) fn analysis_template(settings: &Settings) -> Result<AnalysisTemplate, String> {
+    check(settings)?;
+    let spec = AnalysisTemplateSpec {
+        args: FLAGS
+            .iter()
+            .map(|flag| AnalysisArg {
+                name: (*flag).into(),
+                value: OPTIONAL.contains(flag).then(String::new),
+            })
+            .collect(),
+        metrics: vec![Metric {
+            name: "analyze".into(),
+            count: 1,
+            failure_limit: 0,
+            consecutive_error_limit: 1,
+            provider: MetricProvider {
+                job: JobProvider {
+                    spec: JobSpec {
+                        backoff_limit: 1,
+                        active_deadline_seconds: 900,
+                        template: pod(settings),
+                    },
+                },
+            },
+        }],
+    };
+    Ok(AnalysisTemplate::new(
+        metadata(settings, TEMPLATE, "analyze", None),
+        spec,
+    ))
+}
+
+fn pod(settings: &Settings) -> PodTemplate {
+    let mut labels = BTreeMap::from([(MANAGED_BY.to_owned(), "imgfac".to_owned())]);
+    labels.extend(settings.analysis.labels.clone());
+    PodTemplate {
+        metadata: PodMetadata { labels },
+        spec: PodSpec {
+            service_account_name: SERVICE_ACCOUNT.into(),
+            automount_service_account_token: false,
+            restart_policy: "Never".into(),
+            security_context: PodSecurity {
+                run_as_non_root: true,
+                run_as_user: USER,
+                run_as_group: USER,
+                fs_group: USER,
+                seccomp_profile: SeccompProfile {
+                    kind: "RuntimeDefault".into(),
+                },
+            },
+            containers: vec![container(settings)],
+            volumes: vec![Volume {
+                name: "tmp".into(),
+                empty_dir: EmptyDir {
+                    size_limit: "1Gi".into(),
+                },
+            }],
+        },
+    }
+}
+
+fn container(settings: &Settings) -> Container {
+    let mut args = vec!["analyze".to_owned(), "--commit".into(), "--push".into()];
+    args.extend(
+        FLAGS
+            .iter()
+            .map(|flag| format!("--{flag}={{{{args.{flag}}}}}")),
+    );
+    Container {
+        name: "imgfac".into(),
+        image: settings.analysis.image.clone(),
+        args,
+        env: vec![
+            // Git wants a home; the only place that can be written to is the volume.
+            EnvVar {
+                name: "HOME".into(),
+                value: Some("/tmp".into()),
+                value_from: None,
+            },
+            token("GITHUB_TOKEN", settings, "token"),
+            token("GITLAB_TOKEN", settings, "gitlab-token"),
+        ],
+        resources: ResourceRequirements {
+            requests: amounts(&[("cpu", "100m"), ("memory", "64Mi")]),
+            limits: amounts(&[("cpu", "1"), ("memory", "512Mi")]),
+        },
+        security_context: ContainerSecurity {
+            allow_privilege_escalation: false,
+            read_only_root_filesystem: true,
+            capabilities: Capabilities {
+                drop: vec!["ALL".into()],
+            },
+        },
+        volume_mounts: vec![VolumeMount {
+            name: "tmp".into(),
+            mount_path: "/tmp".into(),
+        }],
+    }
+}
+
+fn token(name: &str, settings: &Settings, key: &str) -> EnvVar {
+    EnvVar {
+        name: name.into(),
+        value: None,
+        value_from: Some(EnvSource {
+            secret_key_ref: SecretKey {
+                name: settings.analysis.git_secret.clone(),
+                key: key.into(),
+                optional: true,
+            },
+        }),
+    }
+}
+
+fn amounts(amounts: &[(&str, &str)]) -> BTreeMap<String, String> {
+    amounts
+        .iter()
+        .map(|(what, amount)| ((*what).into(), (*amount).into()))
+        .collect()
+}
+
+/// The settings are text that Kubernetes would refuse later, one job at a time, or in which Argo
+/// Rollouts would look for `{{…}}`.
+fn check(settings: &Settings) -> Result<(), String> {
+    let analysis = &settings.analysis;
+    if let Err(error) = Reference::parse(&analysis.image) {
+        return Err(format!(
+            "analysis.image {:?} is not an image: {error}",
+            analysis.image
+        ));
+    }
+    if !is_subdomain(&analysis.git_secret) {
+        return Err(format!(
+            "analysis.gitSecret {:?} is not the name of a Secret",
+            analysis.git_secret
+        ));
+    }
+    for (key, value) in &analysis.labels {
+        let (prefix, name) = match key.split_once('/') {
+            Some((prefix, name)) => (Some(prefix), name),
+            None => (None, key.as_str()),
+        };
+        let good = prefix.is_none_or(is_subdomain)
+            && is_label_word(name)
+            && (value.is_empty() || is_label_word(value));
+        if !good {
+            return Err(format!(
+                "analysis.labels: {key:?}: {value:?} is not a label"
+            ));
+        }
+    }
+    Ok(())
+}
+
+fn is_subdomain(text: &str) -> bool {
+    let is_label = |label: &str| {
+        !label.is_empty()
+            && label
+                .chars()
+                .all(|c| matches!(c, 'a'..='z' | '0'..='9' | '-'))
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+    };
+    text.len() <= 253 && text.split('.').all(is_label)
+}
+
+fn is_label_word(text: &str) -> bool {
+    (1..=63).contains(&text.len())
+        && text
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-'))
+        && text.starts_with(|c: char| c.is_ascii_alphanumeric())
+        && text.ends_with(|c: char| c.is_ascii_alphanumeric())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check_settings(image: &str, secret: &str, label: (&str, &str)) -> Result<(), String> {
+        let mut settings = Settings::default();
+        settings.analysis.image = image.into();
+        settings.analysis.git_secret = secret.into();
+        settings
+            .analysis
+            .labels
+            .insert(label.0.into(), label.1.into());
+        check(&settings)
+    }
+
+    #[test]
+    fn settings_that_kubernetes_would_refuse_are_told() {
+        let (image, secret, label) = ("ghcr.io/acme/imgfac:v1", "git", ("a.b/c", "D_e"));
+        assert_eq!(check_settings(image, secret, label), Ok(()));
+        assert_eq!(check_settings("localhost:5000/x:1", secret, label), Ok(()));
+        for bad in ["", "{{args.image}}", "a b", "$(GITHUB_TOKEN)"] {
+            assert!(check_settings(bad, secret, label).is_err(), "{bad}");
+            assert!(check_settings(image, bad, label).is_err(), "{bad}");
+            assert!(check_settings(image, secret, (bad, "x")).is_err(), "{bad}");
+            if !bad.is_empty() {
+                assert!(check_settings(image, secret, ("x", bad)).is_err(), "{bad}");
+            }
+        }
+    }
+
+    #[test]
+    fn every_flag_has_an_argument_and_the_metric_a_short_name() {
+        let template = analysis_template(&Settings::default()).unwrap();
+        let args = &template.spec.metrics[0]
+            .provider
+            .job
+            .spec
+            .template
+            .spec
+            .containers[0]
+            .args;
+        for arg in &template.spec.args {
+            let flag = format!("--{0}={{{{args.{0}}}}}", arg.name);
+            assert!(args.contains(&flag), "{flag}");
+        }
+        assert!(
+            template
+                .spec
+                .metrics
+                .iter()
+                .all(|metric| metric.name.len() <= 24)
+        );
+    }
+}

@@ -1,0 +1,59 @@
+//! Kargo manifests of a fleet: typed resources, their synthesis, their text.
+//!
+//! [`synthesize`] turns enrolment, settings and state into [`Manifests`]: a project with one policy
+//! a Stage, a [`Warehouse`] for every image and base that is watched, and for every image that we
+//! build a [`Stage`] that analyses it again when its source changes. [`Manifests::to_yaml`] and
+//! [`Manifests::split`] give the text that goes into `dist/`.
+//!
+//! The resources are plain data for Kargo 1.11, with the rules that its admission does not check
+//! written beside the fields. Names come from [`resource_name`] alone. Values that Kargo evaluates
+//! are [`Template`]s, which no text of a user can break out of.
+//!
+//! Nothing here reads a file, a clock or a cluster.
+//!
+//! ```
+//! use std::collections::BTreeMap;
+//!
+//! use imgfac_kargo::{Fleet, synthesize};
+//! use imgfac_model::{BaseName, BaseState, Reference, Settings};
+//!
+//! let base = BaseState::new(Reference::parse("node:22")?, "2026-01-01T00:00:00Z");
+//! let bases = BTreeMap::from([(BaseName::new("node-22")?, base)]);
+//! let manifests = synthesize(&Fleet {
+//!     settings: &Settings::default(),
+//!     images: Vec::new(),
+//!     bases: &bases,
+//! });
+//! let kinds: Vec<_> = manifests.resources().map(|resource| resource.kind()).collect();
+//! assert_eq!(
+//!     kinds,
+//!     ["Namespace", "Project", "ProjectConfig", "ServiceAccount", "Warehouse"]
+//! );
+//! assert!(manifests.to_yaml()?.contains("repoURL: docker.io/library/node\n"));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod analysis;
+mod expression;
+#[cfg(test)]
+mod fixture;
+mod labels;
+mod manifests;
+mod names;
+mod paths;
+mod problem;
+mod resources;
+mod selection;
+mod semver;
+mod stage;
+mod synth;
+mod warehouse;
+
+pub use crate::{
+    expression::{Expression, Template},
+    manifests::{File, Group, Manifests},
+    names::{Role, resource_name},
+    problem::{Problem, Subject},
+    resources::*,
+    synth::{Fleet, Image, synthesize},
+};

@@ -1,0 +1,225 @@
+//! Manifests against Kargo's own schemas, by a checker that is not part of the project.
+
+use std::path::Path;
+use std::process::Command;
+
+use imgfac_model::RelativePath;
+
+use crate::fleet::{Owned, external, managed, published, small};
+
+/// Runs the checker, if this machine has it.
+fn check(fleet: &Owned) {
+    let checker = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/kargo/check.py");
+    if !checker.exists() {
+        eprintln!("skipped: {} does not exist", checker.display());
+        return;
+    }
+    let manifests = fleet.synthesize();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("manifests.yaml");
+    std::fs::write(&file, manifests.to_yaml().unwrap()).unwrap();
+    if let Some(output) = python(&[&checker, &file]) {
+        let expected = format!("{} documents, 0 errors\n", manifests.resources().count());
+        assert_eq!(output, expected);
+    }
+}
+
+/// Compares the YAML with the same resources as JSON, in the eyes of a reader of YAML 1.1, which
+/// takes `yes` for a boolean and `12:30` for a number as `kubectl` does.
+fn check_reading(fleet: &Owned) {
+    const SCRIPT: &str = "\
+import json, sys, yaml
+read, meant = list(yaml.safe_load_all(open(sys.argv[1]))), json.load(open(sys.argv[2]))
+print(len(meant), [(a, b) for a, b in zip(read, meant) if a != b], len(read))
+";
+    let manifests = fleet.synthesize();
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    std::fs::write(path("script.py"), SCRIPT).unwrap();
+    std::fs::write(path("read.yaml"), manifests.to_yaml().unwrap()).unwrap();
+    let resources: Vec<_> = manifests.resources().collect();
+    let json = serde_json::to_string(&resources).unwrap();
+    std::fs::write(path("meant.json"), json).unwrap();
+    if let Some(output) = python(&[&path("script.py"), &path("read.yaml"), &path("meant.json")]) {
+        assert_eq!(output, format!("{0} [] {0}\n", resources.len()));
+    }
+}
+
+/// What a Python program prints, if this machine has Python and what the checks need.
+fn python(arguments: &[&Path]) -> Option<String> {
+    let probe = Command::new("python3")
+        .args(["-c", "import yaml, jsonschema"])
+        .output();
+    if !probe.is_ok_and(|output| output.status.success()) {
+        eprintln!("skipped: no python3 with yaml and jsonschema");
+        return None;
+    }
+    let output = Command::new("python3").args(arguments).output().unwrap();
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    assert!(!output.stdout.is_empty(), "{}", text(&output.stderr));
+    Some(text(&output.stdout))
+}
+
+#[test]
+fn an_empty_fleet_fits() {
+    check(&Owned::default());
+}
+
+#[test]
+fn a_small_fleet_fits() {
+    check(&small());
+}
+
+#[test]
+fn every_strategy_fits() {
+    let mut fleet = Owned::default();
+    for (n, strategy) in ["SemVer", "Lexical", "NewestBuild", "Digest"]
+        .into_iter()
+        .enumerate()
+    {
+        for (m, (constraint, allow_tags)) in [
+            (None, None),
+            (Some("16"), None),
+            (None, Some("^v1$")),
+            (Some("1.2"), Some("'\" #:\n${{ secret('x') }}")),
+        ]
+        .into_iter()
+        .enumerate()
+        {
+            for mut it in [
+                external(&format!("external-{n}-{m}"), "acme/x"),
+                managed(
+                    &format!("managed-{n}-{m}"),
+                    "acme/x",
+                    "acme/x",
+                    "Dockerfile",
+                ),
+            ] {
+                it.image_selection_strategy = strategy.parse().ok();
+                it.constraint = constraint.map(str::to_owned);
+                it.allow_tags = allow_tags.map(str::to_owned);
+                fleet.image(it).1 = published("1.2.3");
+            }
+        }
+    }
+    check(&fleet);
+}
+
+#[test]
+fn awkward_names_and_paths_fit() {
+    let mut fleet = Owned::default();
+    for name in [
+        "a",
+        "123",
+        "true",
+        "base-node",
+        "x-0123456789",
+        &"n".repeat(50),
+    ] {
+        let it = fleet.image(managed(
+            name,
+            "acme/x",
+            "acme/x",
+            "glob:${{ 1 }}/$(HOME)/{{args.x}}",
+        ));
+        it.1 = published("latest");
+        if let Some(source) = &mut it.0.source {
+            source.context = Some(RelativePath::new("regex:(").unwrap());
+        }
+    }
+    for name in [
+        "node",
+        "owner-My_Image-RC_1",
+        "${BASE}",
+        "ghcr.io-acme-x-1",
+        "äöü",
+        "a: b #c",
+    ] {
+        fleet.base(name, "node:22");
+    }
+    fleet.base(&"x".repeat(250), "node:1.10");
+    check(&fleet);
+}
+
+#[test]
+fn text_is_read_as_text() {
+    let mut fleet = small();
+    let texts = [
+        "yes",
+        "on",
+        "n",
+        "null",
+        "~",
+        "true",
+        "0",
+        "012",
+        "0x10",
+        "0o7",
+        "1_000",
+        "1e3",
+        "1.10",
+        ".5",
+        "12:30",
+        "2024-01-11",
+        "=",
+        "<<",
+        "-",
+        "- x",
+        "? x",
+        ": x",
+        "x: y",
+        "x #y",
+        "#",
+        "'",
+        "\"",
+        "\\",
+        "a\nb",
+        "\n---\n",
+        " x ",
+        "\t",
+        "\u{0}",
+        "\u{7f}",
+        "\u{85}",
+        "\u{2028}",
+        "\u{feff}",
+        "ä",
+        "😀",
+        "*a",
+        "&a",
+        "!a",
+        "|",
+        ">",
+        "%a",
+        "@a",
+        "`a",
+        "[a",
+        "{a",
+        "${{ secret('x') }}",
+        "${% 1 %}",
+        "{{args.image}}",
+        "$(HOME)",
+        ".inf",
+        ".nan",
+        "",
+    ];
+    for (n, text) in texts.iter().enumerate() {
+        let it = fleet.image(external(&format!("tags-{n}"), "acme/x"));
+        it.0.allow_tags = Some((*text).into());
+        if let Ok(path) = RelativePath::new(text) {
+            let it = fleet.image(managed(
+                &format!("path-{n}"),
+                "acme/x",
+                "acme/x",
+                path.as_str(),
+            ));
+            it.1 = published(text);
+        }
+        fleet.base(&format!("base-{n}"), &format!("acme/x:{n}"));
+        if let Ok(reference) = imgfac_model::Reference::parse(&format!("acme/x:{text}")) {
+            fleet.base(&format!("text-{n}"), &reference.to_string());
+        }
+    }
+    assert_eq!(fleet.synthesize().problems, []);
+    check(&fleet);
+    check_reading(&fleet);
+}

@@ -1,0 +1,12 @@
+//! Black-box tests of the crate.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    reason = "helpers of tests may panic, and say what they skip"
+)]
+
+mod conformance;
+mod fleet;
+mod manifests;
+mod properties;
