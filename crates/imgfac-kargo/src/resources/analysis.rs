@@ -40,8 +40,8 @@ pub struct AnalysisArg {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Metric {
-    /// At most 24 characters: the job is called `<36-character UID>.<name>.<n>`, and a pod's label
-    /// holds 63 (Argo Rollouts before 1.9, `metricproviders/job/job.go`).
+    /// At most 24 characters: the job is called `<36-character UID>.<name>.<n>`, and the name of
+    /// a job has 63 at most (Argo Rollouts before 1.9, `metricproviders/job/job.go`).
     pub name: String,
     /// How often it is made.
     pub count: u32,

@@ -6,8 +6,7 @@ resource! {
     /// A namespace.
     ///
     /// Kargo adopts an existing one only when its label `kargo.akuity.io/project` is `"true"`;
-    /// without it, creating the project of the same name is refused with 409 (Kargo 1.11,
-    /// `pkg/webhook/kubernetes/project`).
+    /// without it, creating the project of the same name is refused with 409 (Kargo 1.11).
     Namespace: Core {}
 }
 
