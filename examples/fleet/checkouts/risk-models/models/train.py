@@ -1,0 +1,1 @@
+print("The risk is acceptable.")

@@ -1,0 +1,1 @@
+import('node:fs').then((fs) => fs.cpSync('src', 'dist', { recursive: true }));

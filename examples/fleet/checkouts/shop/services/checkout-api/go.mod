@@ -1,0 +1,3 @@
+module acme.example/checkout-api
+
+go 1.24

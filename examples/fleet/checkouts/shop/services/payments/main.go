@@ -1,0 +1,6 @@
+// Takes money.
+package main
+
+func main() {
+	println("paid")
+}

@@ -1,0 +1,1 @@
+print("People who bought this bought that.")

@@ -1,0 +1,5 @@
+//! Finds goods.
+
+fn main() {
+    println!("nothing found");
+}
