@@ -234,7 +234,7 @@ fn check_url(text: &str) -> Result<String, InvalidValue> {
         .strip_prefix("https://")
         .or_else(|| text.strip_prefix("http://"));
     let authority = rest.and_then(|rest| rest.split(['/', '?', '#']).next());
-    // What remains after `@` is refused here too: a password in a file that goes into Git is lost.
+    // A host has no "@", so a password, which must not go into Git, is refused here too.
     let good = text.len() <= 2_048
         && authority.is_some_and(|a| check_host(a).is_ok())
         && text.chars().all(|c| {

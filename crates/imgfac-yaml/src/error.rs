@@ -14,6 +14,8 @@ pub struct Error {
 pub(crate) enum Problem {
     #[error("this is not YAML: {0}")]
     Syntax(String),
+    #[error("a tab indents this line; use spaces")]
+    Tab,
     #[error("the file stops being UTF-8 text here")]
     NotUtf8,
     #[error("a NUL byte has no place in YAML")]

@@ -268,7 +268,25 @@ impl Reader<'_> {
             .byte_offset()
             .unwrap_or(0)
             .min(self.text.len());
-        Error::new(Problem::Syntax(error.info()), at..at)
+        match self.tab_in_indentation(at) {
+            Some(tab) if error.info().contains("tab") => Error::new(Problem::Tab, tab..tab + 1),
+            _ => Error::new(Problem::Syntax(error.info()), at..at),
+        }
+    }
+
+    /// The first tab that indents the line of an offset or the one after it: the library points
+    /// at the end of the value before a tab, or at the tab's neighbour.
+    fn tab_in_indentation(&self, offset: usize) -> Option<usize> {
+        let start = self.text.get(..offset)?.rfind('\n').map_or(0, |at| at + 1);
+        let mut line_start = start;
+        for line in self.text.get(start..)?.split_inclusive('\n').take(2) {
+            let indentation = line.len() - line.trim_start_matches([' ', '\t']).len();
+            if let Some(tab) = line.get(..indentation).and_then(|text| text.find('\t')) {
+                return Some(line_start + tab);
+            }
+            line_start += line.len();
+        }
+        None
     }
 
     fn range(&self, span: &Span) -> Range<usize> {
