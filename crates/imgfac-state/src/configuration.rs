@@ -1,0 +1,245 @@
+//! Everything that people wrote: settings and enrolment, with all that is wrong in them.
+
+use std::collections::BTreeMap;
+
+use imgfac_model::{
+    Code, Diagnostic, FileId, ImageName, Repository, Settings, Severity, SourceFiles, Span,
+};
+use imgfac_yaml::Document;
+
+use crate::confined::ReadError;
+use crate::decode::Decoder;
+use crate::enrolment::{self, Enrolled};
+use crate::settings;
+use crate::store::Store;
+
+/// The configuration of a factory.
+#[derive(Clone, Debug, Default)]
+pub struct Configuration {
+    /// `imgfac.yaml`.
+    pub settings: Settings,
+    /// The entries of `images.yaml` and `images.d/`, by name.
+    pub images: BTreeMap<ImageName, Enrolled>,
+    /// The texts, for showing positions.
+    pub files: SourceFiles,
+    /// What is wrong. While there is an error, `images` lacks entries and nothing may be changed.
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+/// The configuration cannot be read at all.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigurationError {
+    /// There is no `images.yaml`.
+    #[error("{0} has no images.yaml: it is not a factory directory")]
+    NotAFactory(std::path::PathBuf),
+    /// A file is there but cannot be read.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+}
+
+impl Configuration {
+    /// Reads and checks all files.
+    ///
+    /// # Errors
+    /// When `images.yaml` is missing or a file cannot be read; what is wrong *inside* the files is
+    /// in [`Configuration::diagnostics`].
+    pub fn read(store: &Store) -> Result<Self, ConfigurationError> {
+        let mut texts = Vec::new();
+        if let Some(bytes) = store.read("imgfac.yaml")? {
+            texts.push(("imgfac.yaml".to_owned(), bytes));
+        }
+        let images = store
+            .read("images.yaml")?
+            .ok_or_else(|| ConfigurationError::NotAFactory(store.path().to_owned()))?;
+        texts.push(("images.yaml".to_owned(), images));
+        for name in store.yaml_files("images.d")? {
+            let path = format!("images.d/{name}");
+            if let Some(bytes) = store.read(&path)? {
+                texts.push((path, bytes));
+            }
+        }
+        Ok(Self::from_texts(texts))
+    }
+
+    /// Checks texts; the name `imgfac.yaml` is that of the settings, all others are enrolment.
+    #[must_use]
+    pub fn from_texts(texts: impl IntoIterator<Item = (String, Vec<u8>)>) -> Self {
+        let mut configuration = Self::default();
+        for (name, bytes) in texts {
+            let file = configuration
+                .files
+                .add(&name, mask_passwords(&String::from_utf8_lossy(&bytes)));
+            let Some(document) = configuration.parse(file, &bytes) else {
+                continue;
+            };
+            let mut decoder = Decoder::new(file, &mut configuration.diagnostics);
+            if name == "imgfac.yaml" {
+                configuration.settings = settings::read(&document.root, &mut decoder);
+            } else {
+                let entries = enrolment::read(
+                    &document.root,
+                    &mut decoder,
+                    &configuration.settings.defaults,
+                );
+                configuration.enrol(entries);
+            }
+        }
+        configuration.repositories_are_distinct();
+        configuration.diagnostics.sort_by_key(|diagnostic| {
+            diagnostic
+                .labels
+                .first()
+                .map(|label| (label.span.file, label.span.range.start))
+        });
+        configuration
+    }
+
+    /// Whether anything is wrong enough that nothing may be changed.
+    #[must_use]
+    pub fn has_errors(&self) -> bool {
+        self.diagnostics
+            .iter()
+            .any(|diagnostic| diagnostic.severity == Severity::Error)
+    }
+
+    /// The managed image that is published at a place, if it is one of ours.
+    #[must_use]
+    pub fn managed(&self) -> BTreeMap<&Repository, &ImageName> {
+        let mut managed = BTreeMap::new();
+        for (name, image) in &self.images {
+            if image.enrolment.is_managed() {
+                managed.entry(&image.enrolment.repository).or_insert(name);
+            }
+        }
+        managed
+    }
+
+    fn parse(&mut self, file: FileId, bytes: &[u8]) -> Option<Document> {
+        match imgfac_yaml::parse_bytes(bytes) {
+            Ok(document) => {
+                for twice in &document.duplicates {
+                    let span = |range: &std::ops::Range<usize>| Span {
+                        file,
+                        range: range.clone(),
+                    };
+                    self.diagnostics.push(
+                        Diagnostic::error(
+                            Code::DuplicateKey,
+                            format!("the key \"{}\" stands twice", twice.key.escape_debug()),
+                            span(&twice.second),
+                            "stands here again",
+                        )
+                        .with_related(span(&twice.first), "first here")
+                        .with_help("remove one of the two"),
+                    );
+                }
+                Some(document)
+            }
+            Err(error) => {
+                let span = Span {
+                    file,
+                    range: error.span(),
+                };
+                self.diagnostics.push(Diagnostic::error(
+                    Code::InvalidYaml,
+                    error.to_string(),
+                    span,
+                    "",
+                ));
+                None
+            }
+        }
+    }
+
+    fn enrol(&mut self, entries: Vec<Enrolled>) {
+        for entry in entries {
+            let name = entry.enrolment.name.clone();
+            if let Some(first) = self.images.get(&name) {
+                let diagnostic = Diagnostic::error(
+                    Code::DuplicateName,
+                    format!("two images are called \"{name}\""),
+                    entry.at.clone(),
+                    "this name is taken",
+                )
+                .with_related(first.at.clone(), "first used here")
+                .with_help("names are unique across images.yaml and images.d");
+                self.diagnostics.push(diagnostic);
+                continue;
+            }
+            self.images.insert(name, entry);
+        }
+    }
+
+    /// Two managed images at one place are allowed (they may differ by tag), but a Dockerfile
+    /// that stands on that place stands on one of them only.
+    fn repositories_are_distinct(&mut self) {
+        let mut seen: BTreeMap<&Repository, &Enrolled> = BTreeMap::new();
+        let mut found = Vec::new();
+        for image in self
+            .images
+            .values()
+            .filter(|image| image.enrolment.is_managed())
+        {
+            if let Some(first) = seen.get(&image.enrolment.repository) {
+                found.push(
+                    Diagnostic::warning(
+                        Code::DuplicateRepository,
+                        format!(
+                            "\"{}\" and \"{}\" are both published as {}",
+                            first.enrolment.name, image.enrolment.name, image.enrolment.repository
+                        ),
+                        image.at.clone(),
+                        "published at the same place",
+                    )
+                    .with_related(
+                        first.at.clone(),
+                        "images that stand on it are taken to stand on this one",
+                    ),
+                );
+            } else {
+                seen.insert(&image.enrolment.repository, image);
+            }
+        }
+        self.diagnostics.extend(found);
+    }
+}
+
+/// Hides what stands before the `@` of an address, byte for byte, so that positions stay: these
+/// texts are shown around mistakes, and the mistake may be a password in an address.
+fn mask_passwords(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find("://") {
+        let (before, after) = rest.split_at(at + 3);
+        out.push_str(before);
+        let authority = after
+            .find(|c: char| c == '/' || c.is_whitespace())
+            .unwrap_or(after.len());
+        let secret = after[..authority].rfind('@').unwrap_or(0);
+        out.extend(std::iter::repeat_n('*', secret));
+        rest = &after[secret..];
+    }
+    out.push_str(rest);
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn passwords_are_hidden_and_positions_stay() {
+        for (text, masked) in [
+            (
+                "a: https://user:pw@host/x@y b",
+                "a: https://*******@host/x@y b",
+            ),
+            ("https://tök@h git@host:x", "https://****@h git@host:x"),
+            ("https://host/p", "https://host/p"),
+            ("://", "://"),
+        ] {
+            assert_eq!(mask_passwords(text), masked);
+            assert_eq!(mask_passwords(text).len(), text.len());
+        }
+    }
+}

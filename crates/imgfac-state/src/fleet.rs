@@ -1,0 +1,267 @@
+//! The state of all images and bases: read, brought up to date, written.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use imgfac_model::{BaseName, BaseState, FileId, ImageState, Reference, SourceFiles};
+use rayon::prelude::*;
+
+use crate::change::{Change, ChangeKind};
+use crate::confined::ReadError;
+use crate::emit;
+use crate::store::{FileChange, Store};
+use crate::stored::{Stored, Unusable, read_base, read_image};
+
+const IMAGES: &str = "state/images";
+const BASES: &str = "state/base-images";
+
+/// The state of a fleet.
+#[derive(Clone, Debug, Default)]
+pub struct Fleet {
+    /// Enrolled images, by name. Names of the predecessor may be other than ours allow.
+    pub images: BTreeMap<String, Stored<ImageState>>,
+    /// Base images, by name.
+    pub bases: BTreeMap<BaseName, Stored<BaseState>>,
+    /// Files that cannot be used: they are left alone, and nothing takes their place.
+    pub unreadable: Vec<Unreadable>,
+    /// What left the fleet in this run.
+    archived: Vec<Archived>,
+    /// The texts as they were read, by path.
+    originals: BTreeMap<String, String>,
+    /// What the archive already has.
+    archive: BTreeSet<String>,
+}
+
+/// A state file that cannot be used.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Unreadable {
+    /// Below the factory directory.
+    pub path: String,
+    /// The image or base.
+    pub subject: Subject,
+    /// Why.
+    pub problem: Unusable,
+}
+
+/// What a state file is about.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Subject {
+    /// An image, by name.
+    Image(String),
+    /// A base, by name.
+    Base(String),
+}
+
+/// A state that moves to the archive.
+#[derive(Clone, Debug)]
+struct Archived {
+    from: String,
+    name: String,
+    text: String,
+}
+
+enum Parsed {
+    Image(String, Result<Stored<ImageState>, Unusable>),
+    Base(BaseName, Result<Stored<BaseState>, Unusable>),
+    Nameless(String, Unusable),
+}
+
+impl Fleet {
+    /// Reads all state files; a file that cannot be used is set aside.
+    ///
+    /// # Errors
+    /// When a folder cannot be listed, or a file leads outside the factory directory.
+    pub fn read(store: &Store) -> Result<Self, ReadError> {
+        let mut paths = Vec::new();
+        for folder in [IMAGES, BASES] {
+            for name in store.yaml_files(folder)? {
+                paths.push((folder, name));
+            }
+        }
+        let parsed: Vec<(String, Option<String>, Parsed)> = paths
+            .into_par_iter()
+            .map(|(folder, name)| parse(store, folder, &name))
+            .collect();
+        let mut fleet = Self::default();
+        for folder in [IMAGES, BASES] {
+            let folder = archive_folder(folder);
+            for name in store.yaml_files(&folder)? {
+                fleet.archive.insert(format!("{folder}/{name}"));
+            }
+        }
+        for (path, text, parsed) in parsed {
+            let unreadable = match parsed {
+                Parsed::Image(name, Ok(state)) => {
+                    fleet.images.insert(name, state);
+                    None
+                }
+                Parsed::Base(name, Ok(state)) => {
+                    fleet.bases.insert(name, state);
+                    None
+                }
+                Parsed::Image(name, Err(problem)) => Some((Subject::Image(name), problem)),
+                Parsed::Base(name, Err(problem)) => {
+                    Some((Subject::Base(name.to_string()), problem))
+                }
+                Parsed::Nameless(name, problem) => Some((Subject::Base(name), problem)),
+            };
+            match unreadable {
+                Some((subject, problem)) => fleet.unreadable.push(Unreadable {
+                    path: path.clone(),
+                    subject,
+                    problem,
+                }),
+                None => {
+                    fleet.originals.insert(path, text.unwrap_or_default());
+                }
+            }
+        }
+        Ok(fleet)
+    }
+
+    /// Whether the state file of this image cannot be used.
+    #[must_use]
+    pub fn unreadable_image(&self, name: &str) -> Option<&Unreadable> {
+        self.unreadable
+            .iter()
+            .find(|file| matches!(&file.subject, Subject::Image(image) if image == name))
+    }
+
+    /// Adds the unreadable files to the texts of a run, for showing positions.
+    pub fn show_unreadable(
+        &self,
+        store: &Store,
+        files: &mut SourceFiles,
+    ) -> Vec<(FileId, Unreadable)> {
+        self.unreadable
+            .iter()
+            .map(|file| {
+                let bytes = store.read(&file.path).ok().flatten().unwrap_or_default();
+                (
+                    files.add(&file.path, String::from_utf8_lossy(&bytes)),
+                    file.clone(),
+                )
+            })
+            .collect()
+    }
+
+    /// The base that each reference is tracked as. Of several files for one reference, as the
+    /// predecessor wrote for different spellings, the one with the plain name counts.
+    #[must_use]
+    pub fn bases_by_reference(&self) -> BTreeMap<Reference, BaseName> {
+        let mut names: BTreeMap<Reference, BaseName> = BTreeMap::new();
+        for (name, base) in &self.bases {
+            let reference = &base.state.reference;
+            let plain = name.as_str() == imgfac_model::base_slug(reference);
+            if plain || !names.contains_key(reference) {
+                names.insert(reference.clone(), name.clone());
+            }
+        }
+        names
+    }
+
+    /// The files that differ from what was read.
+    #[must_use]
+    pub fn changes(&self) -> Vec<FileChange> {
+        let images: Vec<_> = self.images.iter().collect();
+        let bases: Vec<_> = self.bases.iter().collect();
+        let changed = |path: String, text: String| {
+            (self.originals.get(&path) != Some(&text)).then_some(FileChange::Write { path, text })
+        };
+        let mut changes: Vec<FileChange> = images
+            .into_par_iter()
+            .filter_map(|(name, state)| changed(image_path(name), emit::image(name, state)))
+            .collect();
+        changes.par_extend(bases.into_par_iter().filter_map(|(name, state)| {
+            changed(base_path(name.as_str()), emit::base(name, state))
+        }));
+        let mut archive = self.archive.clone();
+        for Archived { from, name, text } in &self.archived {
+            let folder = archive_folder(from.rsplit_once('/').map_or("", |(folder, _)| folder));
+            // What was archived under this name before stays: nothing of history is dropped.
+            let path = (1u32..)
+                .map(|n| {
+                    if n == 1 {
+                        format!("{folder}/{name}.yaml")
+                    } else {
+                        format!("{folder}/{name}.{n}.yaml")
+                    }
+                })
+                .find(|path| !archive.contains(path))
+                .unwrap_or_default();
+            archive.insert(path.clone());
+            changes.push(FileChange::Write {
+                path,
+                text: text.clone(),
+            });
+            changes.push(FileChange::Remove { path: from.clone() });
+        }
+        changes
+    }
+}
+
+impl Fleet {
+    /// Lets a state move to the archive when the changes are written.
+    pub(crate) fn move_to_archive(
+        &mut self,
+        subject: Subject,
+        from: String,
+        name: String,
+        text: String,
+    ) -> Change {
+        self.originals.remove(&from);
+        self.archived.push(Archived { from, name, text });
+        Change {
+            subject,
+            kind: ChangeKind::Archived,
+            details: Vec::new(),
+        }
+    }
+}
+
+pub(crate) fn image_path(name: &str) -> String {
+    format!("{IMAGES}/{name}.yaml")
+}
+
+pub(crate) fn base_path(name: &str) -> String {
+    format!("{BASES}/{name}.yaml")
+}
+
+fn archive_folder(folder: &str) -> String {
+    folder.replacen("state/", "state/_archive/", 1)
+}
+
+fn parse(store: &Store, folder: &str, name: &str) -> (String, Option<String>, Parsed) {
+    let path = format!("{folder}/{name}");
+    let stem = name.strip_suffix(".yaml").unwrap_or(name).to_owned();
+    let unusable = |reason: String| Unusable { reason, span: 0..0 };
+    let bytes = match store.read(&path) {
+        Ok(Some(bytes)) => Ok(bytes),
+        Ok(None) => Err(unusable("it vanished while it was read".into())),
+        Err(error) => Err(unusable(error.to_string())),
+    };
+    let parsed = if folder == IMAGES {
+        Parsed::Image(
+            stem,
+            bytes
+                .as_ref()
+                .map_err(Clone::clone)
+                .and_then(|bytes| read_image(bytes)),
+        )
+    } else {
+        match BaseName::new(&stem) {
+            Ok(name) => Parsed::Base(
+                name,
+                bytes
+                    .as_ref()
+                    .map_err(Clone::clone)
+                    .and_then(|bytes| read_base(bytes)),
+            ),
+            Err(error) => Parsed::Nameless(stem, unusable(error.to_string())),
+        }
+    };
+    (
+        path,
+        bytes.ok().and_then(|bytes| String::from_utf8(bytes).ok()),
+        parsed,
+    )
+}

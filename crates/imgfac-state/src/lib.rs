@@ -1,0 +1,49 @@
+//! The files of a factory directory: what people wrote, and what the factory knows.
+//!
+//! [`Configuration`] is `imgfac.yaml`, `images.yaml` and `images.d/`, with every mistake as a
+//! diagnostic that points at its place. [`Fleet`] is the state of all images and bases. An
+//! [`Update`] says what a run found out; [`Fleet::apply`] brings the state up to date and
+//! [`Fleet::changes`] gives the files that differ. Only [`Store`] and [`ConfinedDir`] touch a
+//! disk, and never outside the folder that they were opened with.
+//!
+//! ```no_run
+//! use imgfac_state::{Configuration, Fleet, Store, Update};
+//!
+//! let store = Store::open("image-factory".as_ref())?;
+//! let _lock = store.lock()?;
+//! let configuration = Configuration::read(&store)?;
+//! let mut fleet = Fleet::read(&store)?;
+//! fleet.apply(&Update {
+//!     configuration: &configuration,
+//!     scope: None,
+//!     discoveries: Default::default(),
+//!     now: "2026-11-23T12:00:00Z".into(),
+//! });
+//! store.commit(&fleet.changes())?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod change;
+mod configuration;
+mod confined;
+mod decode;
+mod emit;
+mod enrolment;
+mod fleet;
+mod schema;
+mod settings;
+mod store;
+mod stored;
+mod update;
+
+pub use crate::{
+    change::{Change, ChangeKind},
+    configuration::{Configuration, ConfigurationError},
+    confined::{ConfinedDir, ReadError},
+    enrolment::Enrolled,
+    fleet::{Fleet, Subject, Unreadable},
+    schema::schemas,
+    store::{FILE_LIMIT, FileChange, Lock, Store, StoreError},
+    stored::{Fields, Stored, Unusable},
+    update::{Discovery, FoundBase, Update},
+};

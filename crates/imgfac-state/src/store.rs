@@ -1,0 +1,415 @@
+//! The factory directory on disk: read, lock, and write all or nothing.
+
+use std::collections::BTreeSet;
+use std::fs::{File, TryLockError};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use cap_std::fs::{Dir, OpenOptions};
+use rayon::prelude::*;
+
+use crate::confined::{ConfinedDir, ReadError};
+
+/// The largest file that is read from a factory directory, in bytes.
+pub const FILE_LIMIT: u64 = 64 << 20;
+
+/// A factory directory.
+#[derive(Debug)]
+pub struct Store {
+    root: ConfinedDir,
+}
+
+/// One file that a run leaves behind.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FileChange {
+    /// The file gets this text, whatever it had.
+    Write {
+        /// Below the factory directory.
+        path: String,
+        /// The whole text.
+        text: String,
+    },
+    /// The file goes away.
+    Remove {
+        /// Below the factory directory.
+        path: String,
+    },
+}
+
+impl FileChange {
+    /// The file, below the factory directory.
+    #[must_use]
+    pub fn path(&self) -> &str {
+        match self {
+            Self::Write { path, .. } | Self::Remove { path } => path,
+        }
+    }
+}
+
+/// The factory directory could not be used.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// It cannot be opened.
+    #[error("cannot open the factory directory {path}: {source}")]
+    Open {
+        /// The folder.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// Another run is at work in it.
+    #[error("another run is at work in {path}; wait for it to end, then try again")]
+    Locked {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// The file system has no locks.
+    #[error("cannot lock {path}: {source}")]
+    Lock {
+        /// The folder.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// A file cannot be read.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// A file cannot be written; files written before it in the same run are taken back.
+    #[error("cannot write {path}: {source}")]
+    Write {
+        /// The file, below the factory directory.
+        path: String,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+/// Holds the factory directory for one run; released when dropped or when the process ends.
+#[derive(Debug)]
+#[must_use = "the lock is released when this is dropped"]
+pub struct Lock {
+    _held: File,
+}
+
+const TEMPORARY: &str = ".imgfac-";
+
+impl Store {
+    /// Opens a factory directory.
+    ///
+    /// # Errors
+    /// When the folder is missing or may not be read.
+    pub fn open(path: &Path) -> Result<Self, StoreError> {
+        let root = ConfinedDir::open(path).map_err(|source| StoreError::Open {
+            path: path.to_owned(),
+            source,
+        })?;
+        Ok(Self { root })
+    }
+
+    /// The folder, by the name it was opened with.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        self.root.path()
+    }
+
+    /// Takes the directory for this run, and removes what a killed run left half-written.
+    ///
+    /// The lock is on the folder itself, so no lock file stays behind.
+    ///
+    /// # Errors
+    /// When another run has it, or the file system knows no locks.
+    pub fn lock(&self) -> Result<Lock, StoreError> {
+        let path = || self.path().to_owned();
+        let failed = |source| StoreError::Lock {
+            path: path(),
+            source,
+        };
+        let held = File::open(self.path()).map_err(failed)?;
+        match held.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Err(StoreError::Locked { path: path() }),
+            Err(TryLockError::Error(source)) => return Err(failed(source)),
+        }
+        for folder in [
+            "state/images",
+            "state/base-images",
+            "state/_archive/images",
+            "state/_archive/base-images",
+            "dist",
+            ".",
+        ] {
+            for name in self.names(folder)? {
+                if name.starts_with(TEMPORARY) && name.ends_with(".tmp") {
+                    // If it cannot go now it is only untidy: the next run tries again.
+                    let _ = self.root.dir().remove_file(Path::new(folder).join(name));
+                }
+            }
+        }
+        Ok(Lock { _held: held })
+    }
+
+    /// Reads a text file; `None` when there is none.
+    ///
+    /// # Errors
+    /// When it is there but cannot be read, leads outside, or is larger than [`FILE_LIMIT`].
+    pub fn read(&self, path: &str) -> Result<Option<Vec<u8>>, ReadError> {
+        match self.root.read(path, FILE_LIMIT) {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(ReadError::Missing { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The names of the YAML files of a folder, sorted; a missing folder has none. Hidden files
+    /// and `*.example.yaml` do not count.
+    ///
+    /// # Errors
+    /// When the folder cannot be read.
+    pub fn yaml_files(&self, folder: &str) -> Result<Vec<String>, ReadError> {
+        let mut names = self.names(folder)?;
+        names.retain(|name| {
+            name.ends_with(".yaml") && !name.starts_with('.') && !name.ends_with(".example.yaml")
+        });
+        names.sort();
+        Ok(names)
+    }
+
+    /// Names that are not UTF-8 are nobody's: we write none.
+    fn names(&self, folder: &str) -> Result<Vec<String>, ReadError> {
+        let entries = match self.root.dir().read_dir(folder) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(self.root.explain(folder, error)),
+        };
+        let mut names = Vec::new();
+        for entry in entries {
+            let entry = entry.map_err(|error| self.root.explain(folder, error))?;
+            names.extend(entry.file_name().into_string());
+        }
+        Ok(names)
+    }
+
+    /// Makes all changes, or none.
+    ///
+    /// Every text is first written to a temporary file beside its target and forced to disk; only
+    /// when all are there do they take their names. A full disk therefore changes nothing, and a
+    /// process that is killed leaves every file whole, old or new.
+    ///
+    /// # Errors
+    /// When a file cannot be written, renamed or removed.
+    pub fn commit(&self, changes: &[FileChange]) -> Result<(), StoreError> {
+        let folders: BTreeSet<&str> = changes.iter().map(|change| parent(change.path())).collect();
+        for change in changes {
+            if let FileChange::Write { path, .. } = change {
+                let folder = parent(path);
+                self.dir()
+                    .create_dir_all(folder)
+                    .map_err(|source| failed(folder, source))?;
+            }
+        }
+        let written: Vec<Result<(String, &str), StoreError>> = changes
+            .par_iter()
+            .filter_map(|change| match change {
+                FileChange::Write { path, text } => Some((path, text)),
+                FileChange::Remove { .. } => None,
+            })
+            .map(|(path, text)| {
+                let temporary = self
+                    .write_temporary(path, text)
+                    .map_err(|source| failed(path, source))?;
+                Ok((temporary, path.as_str()))
+            })
+            .collect();
+        let mut ready = Vec::with_capacity(written.len());
+        let mut error = None;
+        for result in written {
+            match result {
+                Ok(pair) => ready.push(pair),
+                Err(problem) => error = error.or(Some(problem)),
+            }
+        }
+        if error.is_none() {
+            for (at, (temporary, path)) in ready.iter().enumerate() {
+                if let Err(source) = self.dir().rename(temporary, self.dir(), path) {
+                    error = Some(failed(path, source));
+                    ready.drain(..at);
+                    break;
+                }
+            }
+        }
+        if let Some(error) = error {
+            for (temporary, _) in ready {
+                let _ = self.dir().remove_file(temporary);
+            }
+            return Err(error);
+        }
+        for change in changes {
+            if let FileChange::Remove { path } = change {
+                match self.dir().remove_file(path) {
+                    Err(source) if source.kind() != io::ErrorKind::NotFound => {
+                        return Err(failed(path, source));
+                    }
+                    _ => {}
+                }
+            }
+        }
+        for folder in folders {
+            // New names are in the folder: without this a power cut could take them back.
+            if let Ok(folder) = self
+                .dir()
+                .open_dir(if folder.is_empty() { "." } else { folder })
+            {
+                let _ = folder.into_std_file().sync_all();
+            }
+        }
+        Ok(())
+    }
+
+    fn write_temporary(&self, path: &str, text: &str) -> io::Result<String> {
+        static COUNTER: AtomicUsize = AtomicUsize::new(0);
+        let number = COUNTER.fetch_add(1, Ordering::Relaxed);
+        let name = format!("{TEMPORARY}{}-{number}.tmp", std::process::id());
+        let temporary = match parent(path) {
+            "" => name,
+            folder => format!("{folder}/{name}"),
+        };
+        let mut file = self
+            .dir()
+            .open_with(&temporary, OpenOptions::new().write(true).create_new(true))?;
+        let result = file
+            .write_all(text.as_bytes())
+            .and_then(|()| file.sync_data());
+        if let Err(error) = result {
+            let _ = self.dir().remove_file(&temporary);
+            return Err(error);
+        }
+        Ok(temporary)
+    }
+
+    fn dir(&self) -> &Dir {
+        self.root.dir()
+    }
+}
+
+fn parent(path: &str) -> &str {
+    path.rsplit_once('/').map_or("", |(folder, _)| folder)
+}
+
+fn failed(path: &str, source: io::Error) -> StoreError {
+    StoreError::Write {
+        path: path.to_owned(),
+        source,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    fn write(path: &str, text: &str) -> FileChange {
+        FileChange::Write {
+            path: path.into(),
+            text: text.into(),
+        }
+    }
+
+    fn leftovers(folder: &Path) -> usize {
+        fs::read_dir(folder)
+            .map(|entries| {
+                entries
+                    .filter(|e| {
+                        e.as_ref()
+                            .unwrap()
+                            .file_name()
+                            .to_string_lossy()
+                            .ends_with(".tmp")
+                    })
+                    .count()
+            })
+            .unwrap_or(0)
+    }
+
+    #[test]
+    fn changes_are_made_and_no_temporary_file_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path()).unwrap();
+        store
+            .commit(&[write("state/images/a.yaml", "a\n"), write("top", "t\n")])
+            .unwrap();
+        store
+            .commit(&[
+                write("state/images/b.yaml", "b\n"),
+                FileChange::Remove {
+                    path: "state/images/a.yaml".into(),
+                },
+            ])
+            .unwrap();
+        assert_eq!(store.yaml_files("state/images").unwrap(), ["b.yaml"]);
+        assert_eq!(store.read("state/images/b.yaml").unwrap().unwrap(), b"b\n");
+        assert_eq!(store.read("state/images/a.yaml").unwrap(), None);
+        assert_eq!(leftovers(&folder.path().join("state/images")), 0);
+    }
+
+    #[test]
+    fn a_failed_write_changes_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path()).unwrap();
+        store.commit(&[write("state/a.yaml", "old\n")]).unwrap();
+        // A folder stands where the second file should go.
+        fs::create_dir_all(folder.path().join("state/b.yaml/x")).unwrap();
+        fs::write(folder.path().join("blocked"), "").unwrap();
+        let error = store
+            .commit(&[
+                write("state/a.yaml", "new\n"),
+                write("blocked/c.yaml", "c\n"),
+            ])
+            .unwrap_err();
+        assert!(
+            error.to_string().starts_with("cannot write blocked"),
+            "{error}"
+        );
+        assert_eq!(store.read("state/a.yaml").unwrap().unwrap(), b"old\n");
+        assert_eq!(leftovers(&folder.path().join("state")), 0);
+    }
+
+    #[test]
+    fn nothing_is_written_through_a_link_that_leads_out() {
+        let folder = tempfile::tempdir().unwrap();
+        let (inside, outside) = (folder.path().join("factory"), folder.path().join("outside"));
+        fs::create_dir_all(inside.join("state")).unwrap();
+        fs::create_dir_all(&outside).unwrap();
+        fs::write(outside.join("victim.yaml"), "victim").unwrap();
+        symlink("../../outside", inside.join("state/images")).unwrap();
+        symlink("../outside/victim.yaml", inside.join("file.yaml")).unwrap();
+        let store = Store::open(&inside).unwrap();
+
+        assert!(
+            store
+                .commit(&[write("state/images/new.yaml", "x")])
+                .is_err()
+        );
+        assert!(store.commit(&[write("../outside/new.yaml", "x")]).is_err());
+        assert!(store.yaml_files("state/images").is_err());
+        // A link at the file's own place is replaced, not followed.
+        store.commit(&[write("file.yaml", "mine")]).unwrap();
+        assert_eq!(fs::read(outside.join("victim.yaml")).unwrap(), b"victim");
+        assert_eq!(fs::read_dir(&outside).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_second_run_is_kept_out_and_leftovers_are_removed() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path()).unwrap();
+        fs::create_dir_all(folder.path().join("state/images")).unwrap();
+        fs::write(folder.path().join("state/images/.imgfac-1-1.tmp"), "half").unwrap();
+        let lock = store.lock().unwrap();
+        assert_eq!(leftovers(&folder.path().join("state/images")), 0);
+        assert!(matches!(store.lock(), Err(StoreError::Locked { .. })));
+        drop(lock);
+        assert!(store.lock().is_ok());
+    }
+}
