@@ -1,0 +1,11 @@
+//! One file a command: arguments to request, library call to report, report to renderer.
+
+pub(crate) mod analyze;
+pub(crate) mod check;
+pub(crate) mod completions;
+pub(crate) mod deps;
+pub(crate) mod init;
+pub(crate) mod schema;
+pub(crate) mod status;
+pub(crate) mod sync;
+pub(crate) mod synth;

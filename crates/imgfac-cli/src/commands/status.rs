@@ -1,0 +1,285 @@
+//! `imgfac status`: the fleet, or one image.
+
+use clap::Args;
+use imgfac_graph::Graph;
+use imgfac_model::{DiscoveryStatus, ImageState, exit};
+use imgfac_state::{Enrolled, Fleet};
+use serde::Serialize;
+
+use crate::args::{Format, FormatArg};
+use crate::context::Context;
+use crate::error::CliError;
+use crate::factory::{Access, Factory};
+use crate::render::{self, BOLD, DIM};
+
+/// Show the fleet, or one image
+///
+/// For each image: whether its Dockerfile is understood, what it stands on, which version was
+/// built last, and the wave in which it would be rebuilt.
+#[derive(Debug, Args)]
+pub(crate) struct StatusArgs {
+    /// Only this image, with everything that is known of it
+    name: Option<String>,
+    #[command(flatten)]
+    format: FormatArg,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ImageStatus {
+    name: String,
+    kind: &'static str,
+    image: String,
+    discovery_status: &'static str,
+    discovery_error: Option<String>,
+    base_images: Vec<Base>,
+    managed_bases: Vec<Base>,
+    wave: Option<usize>,
+    current_version: Option<String>,
+    current_digest: Option<String>,
+    last_built: Option<String>,
+    rebuild_delay: String,
+    auto_rebuild: bool,
+    criticality: &'static str,
+    source: Option<String>,
+    enrolled_at: Option<String>,
+    last_discovery: Option<String>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Base {
+    name: String,
+    reference: Option<String>,
+    current_digest: Option<String>,
+    needed: bool,
+}
+
+pub(crate) fn run(context: &mut Context<'_>, args: StatusArgs) -> Result<u8, CliError> {
+    let mut factory = Factory::open(context, Access::Read)?;
+    let fleet = factory.fleet()?;
+    let unreadable = factory.unreadable_state(&fleet);
+    render::diagnostics(context.err, &factory.configuration.files, &unreadable)?;
+    let images = &factory.configuration.images;
+    let edges = images.keys().flat_map(|name| {
+        let state = fleet.images.get(name.as_str()).map(|stored| &stored.state);
+        state
+            .into_iter()
+            .flat_map(|state| &state.managed_bases)
+            .map(|base| (name.clone(), base.name.clone()))
+    });
+    let waves = Graph::new(images.keys().cloned(), edges).waves();
+    let all: Vec<ImageStatus> = images
+        .iter()
+        .filter(|(name, _)| {
+            args.name
+                .as_ref()
+                .is_none_or(|wanted| wanted == name.as_str())
+        })
+        .map(|(name, image)| status(image, &fleet, waves.get(name).copied()))
+        .collect();
+    if let (Some(name), true) = (&args.name, all.is_empty()) {
+        let known: Vec<&str> = images.keys().map(|name| name.as_str()).collect();
+        let error = CliError::usage(format!("no image is called \"{}\"", render::clean(name)));
+        return Err(match imgfac_model::nearest(name, &known) {
+            Some(near) => error.with_hint(format!("did you mean \"{near}\"?")),
+            None => error.with_hint("imgfac status lists them"),
+        });
+    }
+    match (args.format.format, args.name) {
+        (Format::Json, None) => render::json(context.out, &all)?,
+        (Format::Json, Some(_)) => render::json(context.out, &all.first())?,
+        (Format::Text, None) => table(context, &all)?,
+        (Format::Text, Some(_)) => {
+            for image in &all {
+                detail(context, image)?;
+            }
+        }
+    }
+    Ok(if unreadable.is_empty() {
+        exit::DONE
+    } else {
+        exit::PARTLY
+    })
+}
+
+fn status(image: &Enrolled, fleet: &Fleet, wave: Option<usize>) -> ImageStatus {
+    let enrolment = &image.enrolment;
+    let unknown = ImageState::default();
+    let stored = fleet.images.get(enrolment.name.as_str());
+    let state = stored.map_or(&unknown, |stored| &stored.state);
+    let base_images = state.base_images.iter().map(|name| {
+        let base = fleet.bases.get(name).map(|stored| &stored.state);
+        Base {
+            name: name.to_string(),
+            reference: base.map(|base| base.reference.to_string()),
+            current_digest: base.and_then(|base| base.current_digest.clone()),
+            needed: base.is_none_or(|base| !state.unused_bases.contains(&base.reference)),
+        }
+    });
+    let managed_bases = state.managed_bases.iter().map(|base| Base {
+        name: base.name.to_string(),
+        reference: Some(base.reference.to_string()),
+        current_digest: fleet
+            .images
+            .get(base.name.as_str())
+            .and_then(|stored| stored.state.current_digest.clone()),
+        needed: !state.unused_bases.contains(&base.reference),
+    });
+    ImageStatus {
+        name: enrolment.name.to_string(),
+        kind: if enrolment.is_managed() {
+            "managed"
+        } else {
+            "external"
+        },
+        image: enrolment.repository.to_string(),
+        discovery_status: match (
+            state.discovery_status,
+            fleet.unreadable_image(enrolment.name.as_str()),
+        ) {
+            (_, Some(_)) => "unreadable",
+            (Some(status), None) => status.as_str(),
+            (None, None) => DiscoveryStatus::Pending.as_str(),
+        },
+        discovery_error: state.discovery_error.clone(),
+        base_images: base_images.collect(),
+        managed_bases: managed_bases.collect(),
+        wave: wave.filter(|_| enrolment.is_managed()),
+        current_version: state.current_version.clone(),
+        current_digest: state.current_digest.clone(),
+        last_built: state.last_built.clone(),
+        rebuild_delay: enrolment.rebuild_delay.to_string(),
+        auto_rebuild: enrolment.auto_rebuild,
+        criticality: enrolment.criticality.as_str(),
+        source: enrolment.source.as_ref().map(|source| {
+            format!(
+                "{}/{} {} {}",
+                source.host(),
+                source.repo,
+                source.branch,
+                source.dockerfile
+            )
+        }),
+        enrolled_at: state.enrolled_at.clone(),
+        last_discovery: state.last_discovery.clone(),
+    }
+}
+
+fn table(context: &mut Context<'_>, images: &[ImageStatus]) -> Result<(), CliError> {
+    let header = [
+        "IMAGE",
+        "KIND",
+        "DISCOVERY",
+        "WAVE",
+        "VERSION",
+        "DELAY",
+        "STANDS ON",
+    ];
+    let mut rows = vec![header.map(str::to_owned).to_vec()];
+    for image in images {
+        let bases = image
+            .managed_bases
+            .iter()
+            .map(|base| format!("{} (ours)", base.name));
+        let bases: Vec<String> = bases
+            .chain(image.base_images.iter().map(|base| base.name.clone()))
+            .collect();
+        let stands_on = match (image.discovery_status, bases.is_empty()) {
+            ("success", true) => "no image".to_owned(),
+            _ => bases.join(", "),
+        };
+        rows.push(
+            [
+                image.name.clone(),
+                image.kind.to_owned(),
+                image.discovery_status.to_owned(),
+                image
+                    .wave
+                    .map_or_else(|| "-".into(), |wave| wave.to_string()),
+                image.current_version.clone().unwrap_or_else(|| "-".into()),
+                image.rebuild_delay.clone(),
+                stands_on,
+            ]
+            .map(|cell| render::clean(&cell))
+            .to_vec(),
+        );
+    }
+    for (at, line) in render::columns(&rows).iter().enumerate() {
+        match at {
+            0 => writeln!(context.out, "{BOLD}{line}{BOLD:#}")?,
+            _ => writeln!(context.out, "{line}")?,
+        }
+    }
+    Ok(())
+}
+
+fn detail(context: &mut Context<'_>, image: &ImageStatus) -> Result<(), CliError> {
+    writeln!(context.out, "{BOLD}{}{BOLD:#}  {}", image.name, image.image)?;
+    let text = |value: &Option<String>| value.clone().unwrap_or_else(|| "not known".into());
+    let mut rows = vec![("kind", image.kind.to_owned())];
+    rows.extend(image.source.clone().map(|source| ("source", source)));
+    rows.extend([
+        ("enrolled", text(&image.enrolled_at)),
+        ("discovery", image.discovery_status.to_owned()),
+    ]);
+    rows.extend(image.discovery_error.clone().map(|error| ("failed", error)));
+    rows.extend([
+        ("discovered", text(&image.last_discovery)),
+        ("version", text(&image.current_version)),
+        ("digest", text(&image.current_digest)),
+        ("built", text(&image.last_built)),
+        (
+            "rebuild",
+            format!(
+                "{} after a base update, {}, criticality {}",
+                image.rebuild_delay,
+                if image.auto_rebuild {
+                    "by itself"
+                } else {
+                    "only by a person"
+                },
+                image.criticality
+            ),
+        ),
+    ]);
+    rows.extend(image.wave.map(|wave| ("wave", wave.to_string())));
+    let rows: Vec<Vec<String>> = rows
+        .into_iter()
+        .map(|(key, value)| vec![key.to_owned(), render::clean(&value)])
+        .collect();
+    for line in render::columns(&rows) {
+        writeln!(context.out, "  {line}")?;
+    }
+    if image.kind == "managed" {
+        writeln!(context.out, "\nStands on")?;
+        let bases: Vec<Vec<String>> = image
+            .managed_bases
+            .iter()
+            .map(|base| (base, "ours"))
+            .chain(image.base_images.iter().map(|base| (base, "upstream")))
+            .map(|(base, kind)| {
+                vec![
+                    base.name.clone(),
+                    kind.to_owned(),
+                    base.reference.clone().unwrap_or_default(),
+                    base.current_digest
+                        .clone()
+                        .unwrap_or_else(|| "digest not yet observed".into()),
+                    if base.needed {
+                        String::new()
+                    } else {
+                        "not needed by its target".into()
+                    },
+                ]
+            })
+            .collect();
+        if bases.is_empty() {
+            writeln!(context.out, "  {DIM}no image{DIM:#}")?;
+        }
+        for line in render::columns(&bases) {
+            writeln!(context.out, "  {}", render::clean(&line))?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,44 @@
+//! What every command gets: where to work and where to write.
+
+use std::io::Write;
+use std::path::PathBuf;
+
+use crate::error::CliError;
+
+/// The surroundings of a command.
+pub(crate) struct Context<'s> {
+    /// `-C`.
+    pub(crate) directory: Option<PathBuf>,
+    /// `--quiet`.
+    pub(crate) quiet: bool,
+    /// Whether a person watches standard error.
+    pub(crate) progress: bool,
+    /// Data.
+    pub(crate) out: &'s mut dyn Write,
+    /// Everything else.
+    pub(crate) err: &'s mut dyn Write,
+}
+
+impl Context<'_> {
+    /// The factory directory of this run.
+    pub(crate) fn directory(&self) -> PathBuf {
+        match &self.directory {
+            Some(directory) => directory.clone(),
+            None if PathBuf::from("images.yaml").is_file() => PathBuf::from("."),
+            None => PathBuf::from("image-factory"),
+        }
+    }
+
+    /// The time of this run, RFC 3339 in UTC, to the second; `IMGFAC_NOW` fixes it.
+    pub(crate) fn now() -> Result<String, CliError> {
+        let now = match std::env::var("IMGFAC_NOW") {
+            Ok(text) => text.parse().map_err(|_| {
+                CliError::usage("IMGFAC_NOW is not a time")
+                    .with_hint("write it like 2026-11-23T12:00:00Z")
+            })?,
+            Err(_) => jiff::Timestamp::now(),
+        };
+        let seconds = jiff::Timestamp::from_second(now.as_second()).map_err(CliError::failed)?;
+        Ok(seconds.to_string())
+    }
+}

@@ -1,0 +1,91 @@
+//! Why a command could not do its work, and the exit code of it.
+
+use std::fmt::Display;
+
+use imgfac_model::exit;
+use imgfac_state::{ConfigurationError, ReadError, StoreError};
+
+/// A command failed.
+#[derive(Debug)]
+pub(crate) struct CliError {
+    /// What went wrong, one line.
+    pub(crate) message: String,
+    /// What the user can do.
+    pub(crate) hint: Option<String>,
+    /// The exit code.
+    pub(crate) code: u8,
+}
+
+impl CliError {
+    pub(crate) fn failed(message: impl Display) -> Self {
+        Self {
+            message: message.to_string(),
+            hint: None,
+            code: exit::FAILED,
+        }
+    }
+
+    pub(crate) fn usage(message: impl Display) -> Self {
+        Self {
+            message: message.to_string(),
+            hint: None,
+            code: exit::USAGE,
+        }
+    }
+
+    pub(crate) fn with_hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+}
+
+impl From<StoreError> for CliError {
+    fn from(error: StoreError) -> Self {
+        let hint = match &error {
+            StoreError::Open { .. } => {
+                Some("name the factory directory with -C DIR, or make one with: imgfac init")
+            }
+            StoreError::Write { .. } => Some("nothing was changed"),
+            StoreError::Locked { .. } | StoreError::Lock { .. } | StoreError::Read(_) => None,
+        };
+        Self {
+            hint: hint.map(str::to_owned),
+            ..Self::failed(error)
+        }
+    }
+}
+
+impl From<ConfigurationError> for CliError {
+    fn from(error: ConfigurationError) -> Self {
+        let hint = match &error {
+            ConfigurationError::NotAFactory(_) => {
+                Some("name the factory directory with -C DIR, or make one with: imgfac init")
+            }
+            ConfigurationError::Read(_) => None,
+        };
+        Self {
+            hint: hint.map(str::to_owned),
+            ..Self::failed(error)
+        }
+    }
+}
+
+impl From<ReadError> for CliError {
+    fn from(error: ReadError) -> Self {
+        Self::failed(error)
+    }
+}
+
+/// Output went away: a closed pipe is how `imgfac … | head` ends.
+impl From<std::io::Error> for CliError {
+    fn from(error: std::io::Error) -> Self {
+        if error.kind() == std::io::ErrorKind::BrokenPipe {
+            return Self {
+                message: String::new(),
+                hint: None,
+                code: exit::DONE,
+            };
+        }
+        Self::failed(format!("cannot write output: {error}"))
+    }
+}

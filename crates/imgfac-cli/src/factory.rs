@@ -1,0 +1,97 @@
+//! A factory directory that is open for a command.
+
+use imgfac_model::{Code, Diagnostic, Span};
+use imgfac_state::{Configuration, Fleet, Lock, Store, Unreadable};
+
+use crate::context::Context;
+use crate::error::CliError;
+use crate::render;
+
+/// A factory directory with its configuration.
+pub(crate) struct Factory {
+    pub(crate) store: Store,
+    pub(crate) configuration: Configuration,
+    /// Held while the command may write.
+    _lock: Option<Lock>,
+}
+
+/// Whether a command will write.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Access {
+    Read,
+    Write,
+}
+
+impl Factory {
+    /// Opens the directory and reads its configuration. Mistakes in it are shown; errors end the
+    /// command before anything is changed.
+    pub(crate) fn open(context: &mut Context<'_>, access: Access) -> Result<Self, CliError> {
+        let factory = Self::open_unchecked(context, access)?;
+        let configuration = &factory.configuration;
+        if !configuration.diagnostics.is_empty() && (!context.quiet || configuration.has_errors()) {
+            render::diagnostics(
+                context.err,
+                &configuration.files,
+                &configuration.diagnostics,
+            )?;
+        }
+        if configuration.has_errors() {
+            let count = render::count_errors(&configuration.diagnostics);
+            return Err(CliError::failed(format!(
+                "the configuration has {count}; nothing was changed"
+            )));
+        }
+        Ok(factory)
+    }
+
+    /// As [`Factory::open`], but leaves the mistakes to the caller.
+    pub(crate) fn open_unchecked(context: &Context<'_>, access: Access) -> Result<Self, CliError> {
+        let store = Store::open(&context.directory())?;
+        let lock = match access {
+            Access::Read => None,
+            Access::Write => Some(store.lock()?),
+        };
+        let configuration = Configuration::read(&store)?;
+        tracing::info!(
+            directory = %store.path().display(),
+            images = configuration.images.len(),
+            "configuration read"
+        );
+        Ok(Self {
+            store,
+            configuration,
+            _lock: lock,
+        })
+    }
+
+    /// Reads the state of the fleet.
+    pub(crate) fn fleet(&self) -> Result<Fleet, CliError> {
+        let fleet = Fleet::read(&self.store)?;
+        tracing::info!(
+            images = fleet.images.len(),
+            bases = fleet.bases.len(),
+            "state read"
+        );
+        Ok(fleet)
+    }
+
+    /// State files that cannot be used, as diagnostics that point into them.
+    pub(crate) fn unreadable_state(&mut self, fleet: &Fleet) -> Vec<Diagnostic> {
+        fleet
+            .show_unreadable(&self.store, &mut self.configuration.files)
+            .into_iter()
+            .map(|(file, Unreadable { path, problem, .. })| {
+                Diagnostic::error(
+                    Code::UnreadableState,
+                    format!("{path} cannot be used: {}", problem.reason),
+                    Span {
+                        file,
+                        range: problem.span,
+                    },
+                    "",
+                )
+                .with_help("mend or delete it; until then it is left as it is")
+            })
+            .collect()
+    }
+}

@@ -1,0 +1,49 @@
+//! The command line of Image Factory: arguments, a call into the libraries, a renderer.
+//!
+//! [`main`] is the whole program. [`command`] and [`schemas`] describe it for generated
+//! documentation.
+
+mod args;
+mod commands;
+mod context;
+mod discovery;
+mod error;
+mod factory;
+mod render;
+mod run;
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser};
+
+use crate::args::Cli;
+
+/// Runs the program with the arguments and streams of the process.
+#[must_use]
+pub fn main() -> ExitCode {
+    match Cli::try_parse() {
+        Ok(cli) => ExitCode::from(run::run(cli)),
+        Err(error) => {
+            // Help and version go to standard output and are no failure.
+            let code = if error.use_stderr() {
+                imgfac_model::exit::USAGE
+            } else {
+                imgfac_model::exit::DONE
+            };
+            let _ = error.print();
+            ExitCode::from(code)
+        }
+    }
+}
+
+/// The command line, for generated documentation and completions.
+#[must_use]
+pub fn command() -> clap::Command {
+    Cli::command()
+}
+
+/// The JSON Schemas of all files, by name.
+#[must_use]
+pub fn schemas() -> Vec<(&'static str, String)> {
+    imgfac_state::schemas()
+}

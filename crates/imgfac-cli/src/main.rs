@@ -1,0 +1,5 @@
+//! The `imgfac` program.
+
+fn main() -> std::process::ExitCode {
+    imgfac_cli::main()
+}

@@ -1,0 +1,162 @@
+//! The JSON that machines read, version 1.
+//!
+//! `analyze` and `sync` print one object: `images` (counts), `bases`, `changes`, `failures`,
+//! `diagnostics`, `files`, and `check`. Keys are only ever added.
+
+use imgfac_model::{Diagnostic, SourceFiles};
+use imgfac_state::{Change, Subject};
+use serde::Serialize;
+
+use super::summary::Report;
+
+/// A diagnostic with its place in words of editors: lines and columns from 1.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct JsonDiagnostic {
+    code: &'static str,
+    severity: imgfac_model::Severity,
+    message: String,
+    file: String,
+    line: usize,
+    column: usize,
+    end_line: usize,
+    end_column: usize,
+    expected: String,
+    help: Option<String>,
+    suggestion: Option<String>,
+    related: Vec<JsonPlace>,
+}
+
+#[derive(Serialize)]
+struct JsonPlace {
+    file: String,
+    line: usize,
+    column: usize,
+    message: String,
+}
+
+impl JsonDiagnostic {
+    pub(crate) fn new(files: &SourceFiles, diagnostic: &Diagnostic) -> Self {
+        let mut labels = diagnostic.labels.iter();
+        let first = labels.next();
+        let place = |offset: fn(&std::ops::Range<usize>) -> usize| {
+            first.map_or((1, 1), |label| {
+                files.line_column(label.span.file, offset(&label.span.range))
+            })
+        };
+        let ((line, column), (end_line, end_column)) =
+            (place(|range| range.start), place(|range| range.end));
+        Self {
+            code: diagnostic.code.as_str(),
+            severity: diagnostic.severity,
+            message: diagnostic.message.clone(),
+            file: first.map_or_else(String::new, |label| files.name(label.span.file).to_owned()),
+            line,
+            column,
+            end_line,
+            end_column,
+            expected: first.map_or_else(String::new, |label| label.text.clone()),
+            help: diagnostic.help.clone(),
+            suggestion: diagnostic.suggestion.clone(),
+            related: labels
+                .map(|label| {
+                    let (line, column) = files.line_column(label.span.file, label.span.range.start);
+                    JsonPlace {
+                        file: files.name(label.span.file).to_owned(),
+                        line,
+                        column,
+                        message: label.text.clone(),
+                    }
+                })
+                .collect(),
+        }
+    }
+}
+
+/// What `analyze` and `sync` did.
+#[derive(Serialize)]
+pub(crate) struct JsonReport {
+    images: JsonCounts,
+    bases: usize,
+    changes: Vec<JsonChange>,
+    failures: Vec<JsonFailure>,
+    diagnostics: Vec<JsonDiagnostic>,
+    files: JsonFiles,
+    check: bool,
+}
+
+#[derive(Serialize)]
+struct JsonCounts {
+    total: usize,
+    managed: usize,
+    external: usize,
+    failed: usize,
+}
+
+#[derive(Serialize)]
+struct JsonChange {
+    kind: &'static str,
+    name: String,
+    change: &'static str,
+    details: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct JsonFailure {
+    image: String,
+    error: String,
+}
+
+#[derive(Serialize)]
+struct JsonFiles {
+    written: Vec<String>,
+    removed: Vec<String>,
+}
+
+impl JsonReport {
+    pub(crate) fn new(report: &Report<'_>) -> Self {
+        let changes = report.changes.iter().map(
+            |Change {
+                 subject,
+                 kind,
+                 details,
+             }| {
+                let (word, name) = match subject {
+                    Subject::Image(name) => ("image", name),
+                    Subject::Base(name) => ("base", name),
+                };
+                JsonChange {
+                    kind: word,
+                    name: name.clone(),
+                    change: kind.as_str(),
+                    details: details.clone(),
+                }
+            },
+        );
+        let failures = report.failures.iter().map(|(image, error)| JsonFailure {
+            image: image.clone(),
+            error: error.clone(),
+        });
+        Self {
+            images: JsonCounts {
+                total: report.managed + report.external,
+                managed: report.managed,
+                external: report.external,
+                failed: report.failures.len(),
+            },
+            bases: report.bases,
+            changes: changes.collect(),
+            failures: failures.collect(),
+            diagnostics: report
+                .diagnostics
+                .iter()
+                .map(|diagnostic| JsonDiagnostic::new(report.files, diagnostic))
+                .collect(),
+            files: JsonFiles {
+                written: report.written.to_vec(),
+                removed: report.removed.to_vec(),
+            },
+            check: report.check,
+        }
+    }
+}

@@ -1,0 +1,33 @@
+//! From results to text: functions of a value and a writer.
+
+mod diagnostics;
+mod json;
+mod style;
+mod summary;
+
+use std::io::{self, Write};
+
+use crate::error::CliError;
+
+pub(crate) use self::{
+    diagnostics::{count_errors, diagnostics},
+    json::{JsonDiagnostic, JsonReport},
+    style::{BOLD, DIM, ERROR, GOOD, WARNING, clean, columns, count},
+    summary::{Report, summary},
+};
+
+/// Writes why a command failed, and what the user can do.
+pub(crate) fn error(out: &mut dyn Write, error: &CliError) -> io::Result<()> {
+    writeln!(out, "{ERROR}error:{ERROR:#} {}", clean(&error.message))?;
+    if let Some(hint) = &error.hint {
+        writeln!(out, "{DIM}hint:{DIM:#} {hint}")?;
+    }
+    Ok(())
+}
+
+/// Writes a value as JSON with one newline at its end.
+pub(crate) fn json(out: &mut dyn Write, value: &impl serde::Serialize) -> Result<(), CliError> {
+    let text = serde_json::to_string_pretty(value).map_err(CliError::failed)?;
+    writeln!(out, "{text}")?;
+    Ok(())
+}

@@ -1,0 +1,168 @@
+//! What a run did, for people.
+
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+
+use imgfac_model::{Diagnostic, SourceFiles};
+use imgfac_state::{Change, ChangeKind, Subject};
+
+use super::style::{BOLD, DIM, ERROR, GOOD, WARNING, clean, columns, count};
+
+/// What `analyze` or `sync` did.
+pub(crate) struct Report<'r> {
+    /// The factory directory, as people named it.
+    pub(crate) directory: String,
+    pub(crate) managed: usize,
+    pub(crate) external: usize,
+    pub(crate) bases: usize,
+    /// How many of the managed images stand on another one.
+    pub(crate) on_our_own: usize,
+    pub(crate) changes: Vec<Change>,
+    /// Image and reason.
+    pub(crate) failures: Vec<(String, String)>,
+    pub(crate) files: &'r SourceFiles,
+    pub(crate) diagnostics: &'r [Diagnostic],
+    pub(crate) written: Vec<String>,
+    pub(crate) removed: Vec<String>,
+    /// Nothing was written; these are the files that would be.
+    pub(crate) check: bool,
+}
+
+/// More lines than this are counted, not shown.
+const SHOWN: usize = 40;
+
+/// Writes the summary.
+pub(crate) fn summary(out: &mut dyn Write, report: &Report<'_>) -> io::Result<()> {
+    writeln!(
+        out,
+        "{BOLD}{}{BOLD:#}  {}: {} by us, {} watched; {}{}",
+        clean(&report.directory),
+        count(report.managed + report.external, "image"),
+        format_args!("{} built", report.managed),
+        report.external,
+        count(report.bases, "base"),
+        match report.on_our_own {
+            0 => String::new(),
+            number => format!("; {number} on images of our own"),
+        },
+    )?;
+    changes(out, &report.changes)?;
+    failures(out, &report.failures)?;
+    files(out, report)
+}
+
+fn changes(out: &mut dyn Write, changes: &[Change]) -> io::Result<()> {
+    if changes.is_empty() {
+        return Ok(());
+    }
+    let lines: Vec<Vec<String>> = changes
+        .iter()
+        .map(
+            |Change {
+                 subject,
+                 kind,
+                 details,
+             }| {
+                let (what, name) = match subject {
+                    Subject::Image(name) => ("image", name),
+                    Subject::Base(name) => ("base", name),
+                };
+                vec![
+                    kind.as_str().to_owned(),
+                    what.to_owned(),
+                    clean(name),
+                    clean(&details.join("; ")),
+                ]
+            },
+        )
+        .collect();
+    writeln!(out)?;
+    for (line, change) in columns(&lines).iter().zip(changes).take(SHOWN) {
+        let style = match change.kind {
+            ChangeKind::Added => GOOD,
+            ChangeKind::Changed => WARNING,
+            ChangeKind::Archived => DIM,
+        };
+        let (word, rest) = line.split_once(' ').unwrap_or((line, ""));
+        writeln!(out, "  {style}{word}{style:#} {rest}")?;
+    }
+    if changes.len() > SHOWN {
+        writeln!(out, "  … and {} more", changes.len() - SHOWN)?;
+    }
+    Ok(())
+}
+
+fn failures(out: &mut dyn Write, failures: &[(String, String)]) -> io::Result<()> {
+    if failures.is_empty() {
+        return Ok(());
+    }
+    writeln!(
+        out,
+        "\n{ERROR}{} failed{ERROR:#}; what was known of them is kept:",
+        count(failures.len(), "image")
+    )?;
+    for (image, reason) in failures.iter().take(SHOWN) {
+        writeln!(
+            out,
+            "  {ERROR}failed{ERROR:#}  {}  {}",
+            clean(image),
+            clean(reason)
+        )?;
+    }
+    if failures.len() > SHOWN {
+        writeln!(
+            out,
+            "  … and {} more; discoveryError in state/images has each reason",
+            failures.len() - SHOWN
+        )?;
+    }
+    Ok(())
+}
+
+fn files(out: &mut dyn Write, report: &Report<'_>) -> io::Result<()> {
+    writeln!(out)?;
+    if report.written.is_empty() && report.removed.is_empty() {
+        return writeln!(out, "Nothing changed, nothing written.");
+    }
+    let (wrote, removed) = if report.check {
+        ("Would write", "Would remove")
+    } else {
+        ("Wrote", "Removed")
+    };
+    if !report.written.is_empty() {
+        writeln!(
+            out,
+            "{wrote} {}: {}",
+            count(report.written.len(), "file"),
+            by_folder(&report.written)
+        )?;
+    }
+    if !report.removed.is_empty() {
+        writeln!(
+            out,
+            "{removed} {}: {}",
+            count(report.removed.len(), "file"),
+            by_folder(&report.removed)
+        )?;
+    }
+    Ok(())
+}
+
+/// `state/images (12), dist/image-factory.k8s.yaml`: folders with counts, lone files by name.
+fn by_folder(paths: &[String]) -> String {
+    let mut folders: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for path in paths {
+        folders
+            .entry(path.rsplit_once('/').map_or(".", |(folder, _)| folder))
+            .or_default()
+            .push(path);
+    }
+    let parts: Vec<String> = folders
+        .into_iter()
+        .map(|(folder, files)| match files.as_slice() {
+            [one] => clean(one),
+            many => format!("{folder} ({})", many.len()),
+        })
+        .collect();
+    parts.join(", ")
+}

@@ -1,0 +1,73 @@
+//! From parsed arguments to an exit code.
+
+use std::io::IsTerminal;
+
+use imgfac_model::exit;
+
+use crate::args::{Cli, Color, Command, LogFormat};
+use crate::commands;
+use crate::context::Context;
+use crate::render;
+
+pub(crate) fn run(cli: Cli) -> u8 {
+    let choice = match cli.global.color {
+        Color::Auto => anstream::ColorChoice::Auto,
+        Color::Always => anstream::ColorChoice::Always,
+        Color::Never => anstream::ColorChoice::Never,
+    };
+    choice.write_global();
+    log_to_stderr(cli.global.verbose, cli.global.log_format);
+
+    let mut out = anstream::stdout();
+    let mut err = anstream::stderr();
+    let mut context = Context {
+        directory: cli.global.directory,
+        quiet: cli.global.quiet,
+        progress: !cli.global.quiet && cli.global.verbose == 0 && std::io::stderr().is_terminal(),
+        out: &mut out,
+        err: &mut err,
+    };
+    let result = match cli.command {
+        Command::Init(args) => commands::init::run(&mut context, args),
+        Command::Check(args) => commands::check::run(&mut context, args),
+        Command::Deps(args) => commands::deps::run(&mut context, args),
+        Command::Analyze(args) => commands::analyze::run(&mut context, args),
+        Command::Synth(args) => commands::synth::run(&mut context, args),
+        Command::Sync(args) => commands::sync::run(&mut context, args),
+        Command::Status(args) => commands::status::run(&mut context, args),
+        Command::Schema(args) => commands::schema::run(&mut context, args),
+        Command::Completions(args) => commands::completions::run(&mut context, args),
+    };
+    let result = result.and_then(|code| {
+        context.out.flush()?;
+        Ok(code)
+    });
+    match result {
+        Ok(code) => code,
+        Err(error) => {
+            if error.code != exit::DONE {
+                // Standard error is the last resort: nothing is left to tell about its failure.
+                let _ = render::error(context.err, &error);
+            }
+            error.code
+        }
+    }
+}
+
+fn log_to_stderr(verbose: u8, format: LogFormat) {
+    let level = match verbose {
+        0 => return,
+        1 => tracing::Level::INFO,
+        _ => tracing::Level::DEBUG,
+    };
+    let builder = tracing_subscriber::fmt()
+        .with_max_level(level)
+        .with_ansi(false)
+        .with_target(false)
+        .with_writer(std::io::stderr);
+    // Only fails when a program that embeds this one has its own subscriber, which then wins.
+    let _ = match format {
+        LogFormat::Text => builder.without_time().try_init(),
+        LogFormat::Json => builder.json().flatten_event(true).try_init(),
+    };
+}
