@@ -1,0 +1,127 @@
+//! A folder and an environment in which the program runs, the same on every machine.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// A temporary folder; the program runs in it.
+#[derive(Debug)]
+pub struct Sandbox {
+    folder: tempfile::TempDir,
+    program: PathBuf,
+    now: String,
+}
+
+/// What a run left: exit code and output, with the sandbox's own path replaced by `$DIR`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outcome {
+    /// The exit code; 255 when a signal ended it.
+    pub code: i32,
+    /// Standard output.
+    pub stdout: String,
+    /// Standard error.
+    pub stderr: String,
+}
+
+impl std::fmt::Display for Outcome {
+    /// Everything in one text, for snapshots.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            f,
+            "exit {}\n--- stdout\n{}--- stderr\n{}",
+            self.code, self.stdout, self.stderr
+        )
+    }
+}
+
+impl Sandbox {
+    /// An empty folder for a program, which a test names by `env!("CARGO_BIN_EXE_imgfac-under-test")`.
+    ///
+    /// # Panics
+    /// When no temporary folder can be made.
+    #[must_use]
+    pub fn new(program: &str) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder can be made");
+        Self {
+            folder,
+            program: program.into(),
+            now: "2026-11-23T12:00:00Z".into(),
+        }
+    }
+
+    /// Sets the clock of the runs that follow, RFC 3339.
+    pub fn set_now(&mut self, now: &str) {
+        now.clone_into(&mut self.now);
+    }
+
+    /// The folder.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Writes a file, and the folders above it.
+    ///
+    /// # Panics
+    /// When it cannot be written.
+    pub fn write(&self, path: &str, content: impl AsRef<[u8]>) {
+        let path = self.path().join(path);
+        if let Some(folder) = path.parent() {
+            fs::create_dir_all(folder).expect("the folder can be made");
+        }
+        fs::write(path, content).expect("the file can be written");
+    }
+
+    /// Reads a text file.
+    ///
+    /// # Panics
+    /// When it is missing or is not UTF-8.
+    #[must_use]
+    pub fn read(&self, path: &str) -> String {
+        fs::read_to_string(self.path().join(path))
+            .unwrap_or_else(|error| panic!("cannot read {path}: {error}"))
+    }
+
+    /// The command, in the sandbox's environment, for runs that need more than [`Sandbox::run`].
+    #[must_use]
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(&self.program);
+        command
+            .args(arguments)
+            .current_dir(self.path())
+            .env_clear()
+            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+            .env("HOME", self.path())
+            // A checkout above the temporary folder is none of the test's business.
+            .env("GIT_CEILING_DIRECTORIES", self.path())
+            .env("GIT_CONFIG_NOSYSTEM", "1")
+            .env("IMGFAC_NOW", &self.now);
+        command
+    }
+
+    /// Runs the program to its end.
+    ///
+    /// # Panics
+    /// When it cannot be started.
+    #[must_use]
+    pub fn run(&self, arguments: &[&str]) -> Outcome {
+        self.run_command(&mut self.command(arguments))
+    }
+
+    /// Runs a command that [`Sandbox::command`] made.
+    ///
+    /// # Panics
+    /// When it cannot be started.
+    #[must_use]
+    pub fn run_command(&self, command: &mut Command) -> Outcome {
+        let output = command.output().expect("the program can be started");
+        let text = |bytes: &[u8]| {
+            String::from_utf8_lossy(bytes).replace(&self.path().display().to_string(), "$DIR")
+        };
+        Outcome {
+            code: output.status.code().unwrap_or(255),
+            stdout: text(&output.stdout),
+            stderr: text(&output.stderr),
+        }
+    }
+}
