@@ -9,7 +9,7 @@ use imgfac_yaml::Document;
 
 use crate::confined::ReadError;
 use crate::decode::Decoder;
-use crate::enrolment::{self, Enrolled};
+use crate::enrolment::{self, Enrolled, Entry};
 use crate::settings;
 use crate::store::Store;
 
@@ -65,6 +65,7 @@ impl Configuration {
     #[must_use]
     pub fn from_texts(texts: impl IntoIterator<Item = (String, Vec<u8>)>) -> Self {
         let mut configuration = Self::default();
+        let mut names = BTreeMap::new();
         for (name, bytes) in texts {
             let file = configuration
                 .files
@@ -81,7 +82,7 @@ impl Configuration {
                     &mut decoder,
                     &configuration.settings.defaults,
                 );
-                configuration.enrol(entries);
+                configuration.enrol(entries, &mut names);
             }
         }
         configuration.repositories_are_distinct();
@@ -151,22 +152,25 @@ impl Configuration {
         }
     }
 
-    fn enrol(&mut self, entries: Vec<Enrolled>) {
-        for entry in entries {
-            let name = entry.enrolment.name.clone();
-            if let Some(first) = self.images.get(&name) {
-                let diagnostic = Diagnostic::error(
-                    Code::DuplicateName,
-                    format!("two images are called \"{name}\""),
-                    entry.at.clone(),
-                    "this name is taken",
-                )
-                .with_related(first.at.clone(), "first used here")
-                .with_help("names are unique across images.yaml and images.d");
-                self.diagnostics.push(diagnostic);
+    fn enrol(&mut self, entries: Vec<Entry>, names: &mut BTreeMap<ImageName, Span>) {
+        for Entry { name, enrolled } in entries {
+            let Some((name, at)) = name else { continue };
+            if let Some(first) = names.get(&name) {
+                self.diagnostics.push(
+                    Diagnostic::error(
+                        Code::DuplicateName,
+                        format!("two images are called \"{name}\""),
+                        at,
+                        "this name is taken",
+                    )
+                    .with_related(first.clone(), "first used here")
+                    .with_help("names are unique across images.yaml and images.d"),
+                );
                 continue;
             }
-            self.images.insert(name, entry);
+            names.insert(name.clone(), at);
+            self.images
+                .extend(enrolled.map(|enrolled| (name, enrolled)));
         }
     }
 

@@ -61,8 +61,16 @@ pub struct Enrolled {
     pub at: Span,
 }
 
-/// Reads the entries of one file, reporting every mistake; entries with mistakes are left out.
-pub(crate) fn read(root: &Node, decoder: &mut Decoder<'_>, defaults: &Defaults) -> Vec<Enrolled> {
+/// An entry as it was read.
+pub(crate) struct Entry {
+    /// Its name and where that is written: a broken entry takes its name all the same.
+    pub(crate) name: Option<(ImageName, Span)>,
+    /// The entry, if nothing is wrong with it.
+    pub(crate) enrolled: Option<Enrolled>,
+}
+
+/// Reads the entries of one file, reporting every mistake.
+pub(crate) fn read(root: &Node, decoder: &mut Decoder<'_>, defaults: &Defaults) -> Vec<Entry> {
     if root.is_null() {
         return Vec::new();
     }
@@ -80,7 +88,7 @@ pub(crate) fn read(root: &Node, decoder: &mut Decoder<'_>, defaults: &Defaults) 
         .collect()
 }
 
-fn entry(node: &Node, decoder: &mut Decoder<'_>, defaults: &Defaults) -> Option<Enrolled> {
+fn entry(node: &Node, decoder: &mut Decoder<'_>, defaults: &Defaults) -> Option<Entry> {
     let mut fields = decoder.fields(node, "this entry")?;
     let name_node = fields.get("name");
     let name: Option<ImageName> = match name_node {
@@ -119,27 +127,32 @@ fn entry(node: &Node, decoder: &mut Decoder<'_>, defaults: &Defaults) -> Option<
     let legacy = legacy(&mut fields, decoder, LEGACY_ENTRY_KEYS);
     fields.finish(decoder, ENTRY_KEYS);
 
+    let name = name
+        .zip(name_node)
+        .map(|(name, node)| (name, decoder.span(node.span.clone())));
     // An entry whose `source` is broken must not pass for an external image.
-    if has_source && source.is_none() {
-        return None;
-    }
-    Some(Enrolled {
-        at: decoder.span(name_node?.span.clone()),
-        enrolment: Enrolment {
-            name: name?,
-            repository: repository?,
-            source,
-            rebuild_delay,
-            auto_rebuild,
-            criticality,
-            allow_tags,
-            image_selection_strategy: strategy,
-            constraint,
-            updates,
-        },
-        legacy,
-        legacy_source,
-    })
+    let complete = !has_source || source.is_some();
+    let enrolled = match (&name, repository) {
+        (Some((name, at)), Some(repository)) if complete => Some(Enrolled {
+            at: at.clone(),
+            enrolment: Enrolment {
+                name: name.clone(),
+                repository,
+                source,
+                rebuild_delay,
+                auto_rebuild,
+                criticality,
+                allow_tags,
+                image_selection_strategy: strategy,
+                constraint,
+                updates,
+            },
+            legacy,
+            legacy_source,
+        }),
+        _ => None,
+    };
+    Some(Entry { name, enrolled })
 }
 
 /// The predecessor also took an entry's keys below `enrollment`; those of the entry itself win.

@@ -223,6 +223,18 @@ fn selection_is_checked() {
 }
 
 #[test]
+fn a_broken_entry_takes_its_name_all_the_same() {
+    assert_snapshot!(images("\
+- {name: web, repository: acme/web, source: {repo: shop}}
+- {name: web, repository: acme/other}
+"), @r#"
+    images.yaml:1:52 invalid-value invalid repository: "shop" | expected owner/name, or group/sub/name on GitLab, without host or ".git"
+    images.yaml:2:10 duplicate-name two images are called "web" | this name is taken | images.yaml:1:10 first used here | help: names are unique across images.yaml and images.d
+    images:
+    "#);
+}
+
+#[test]
 fn keys_of_the_predecessor_are_kept() {
     assert_snapshot!(images("\
 - name: a
