@@ -185,9 +185,11 @@ fn table(context: &mut Context<'_>, images: &[ImageStatus]) -> Result<(), CliErr
         let bases: Vec<String> = bases
             .chain(image.base_images.iter().map(|base| base.name.clone()))
             .collect();
-        let stands_on = match (image.discovery_status, bases.is_empty()) {
-            ("success", true) => "no image".to_owned(),
-            _ => bases.join(", "),
+        let stands_on = match (&image.discovery_error, bases.is_empty()) {
+            (Some(error), true) => format!("not known: {error}"),
+            (Some(error), false) => format!("{}; as last known: {error}", bases.join(", ")),
+            (None, true) if image.discovery_status == "success" => "no image".to_owned(),
+            (None, _) => bases.join(", "),
         };
         rows.push(
             [
