@@ -6,9 +6,11 @@
     reason = "a task talks to the person who runs it"
 )]
 
+mod bench;
 mod codegen;
 mod tidy;
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -32,6 +34,21 @@ enum Task {
     },
     /// Check what no compiler checks: crate directions, dependencies, purity, generated files
     Tidy,
+    /// Measure the program on generated fleets, in release mode
+    Bench(bench::BenchArgs),
+    /// Read and hash the files that a list names: what `bench` compares with
+    #[command(hide = true)]
+    Floor {
+        /// The list, one file a line
+        list: PathBuf,
+    },
+    /// Run a program and print what it cost: how `bench` measures
+    #[command(hide = true)]
+    Measure {
+        /// The program and its arguments
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true, required = true)]
+        command: Vec<OsString>,
+    },
 }
 
 fn main() -> ExitCode {
@@ -39,6 +56,9 @@ fn main() -> ExitCode {
         Task::Codegen { check: false } => codegen::write(),
         Task::Codegen { check: true } => codegen::check(),
         Task::Tidy => tidy::run(),
+        Task::Bench(args) => bench::run(&args),
+        Task::Floor { list } => bench::floor(&list),
+        Task::Measure { command } => bench::print_measured(&command),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
