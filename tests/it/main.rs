@@ -5,5 +5,13 @@
     reason = "helpers of tests fail by panicking, as tests do"
 )]
 
+mod example;
 mod round_trip;
 mod sync;
+
+use imgfac_tests::Sandbox;
+
+/// A sandbox for the program under test.
+fn sandbox() -> Sandbox {
+    Sandbox::new(env!("CARGO_BIN_EXE_imgfac-under-test"))
+}

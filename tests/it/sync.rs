@@ -1,11 +1,11 @@
 //! The main job.
 
-use imgfac_tests::Sandbox;
+use crate::sandbox;
 use insta::assert_snapshot;
 
 #[test]
 fn a_folder_without_images_is_refused() {
-    let sandbox = Sandbox::new(env!("CARGO_BIN_EXE_imgfac-under-test"));
+    let sandbox = sandbox();
     assert_snapshot!(sandbox.run(&["sync", "-C", "."]), @"
     exit 1
     --- stdout

@@ -1,6 +1,8 @@
 //! A folder and an environment in which the program runs, the same on every machine.
 
+use std::collections::BTreeMap;
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -82,6 +84,57 @@ impl Sandbox {
             .unwrap_or_else(|error| panic!("cannot read {path}: {error}"))
     }
 
+    /// Replaces a part of a text file.
+    ///
+    /// # Panics
+    /// When the part is not in it.
+    pub fn edit(&self, path: &str, old: &str, new: &str) {
+        let text = self.read(path);
+        assert!(text.contains(old), "{path} does not have {old:?}:\n{text}");
+        self.write(path, text.replace(old, new));
+    }
+
+    /// Copies a folder of the repository, but for some of the names right below it.
+    ///
+    /// # Panics
+    /// When it cannot be copied.
+    pub fn copy(&self, from: &Path, to: &str, without: &[&str]) {
+        copy(from, &self.path().join(to), without);
+    }
+
+    /// All files and links below the folder, with content and inode: equal before and after a
+    /// run that wrote nothing, not even the same text again.
+    ///
+    /// # Panics
+    /// When one cannot be read.
+    #[must_use]
+    pub fn files(&self) -> BTreeMap<String, (u64, String)> {
+        let mut found = BTreeMap::new();
+        let mut folders = vec![self.path().to_owned()];
+        while let Some(folder) = folders.pop() {
+            for entry in fs::read_dir(&folder).expect("the folder can be listed") {
+                let entry = entry.expect("the folder can be listed");
+                let kind = entry.file_type().expect("the file has a type");
+                let path = entry.path();
+                let name = path
+                    .strip_prefix(self.path())
+                    .expect("it is below the folder");
+                let content = if kind.is_dir() {
+                    folders.push(path);
+                    continue;
+                } else if kind.is_file() {
+                    let bytes = fs::read(&path).expect("the file can be read");
+                    String::from_utf8_lossy(&bytes).into_owned()
+                } else {
+                    format!("{kind:?}")
+                };
+                let inode = entry.metadata().expect("the file has metadata").ino();
+                found.insert(name.to_string_lossy().into_owned(), (inode, content));
+            }
+        }
+        found
+    }
+
     /// The command, in the sandbox's environment, for runs that need more than [`Sandbox::run`].
     #[must_use]
     pub fn command(&self, arguments: &[&str]) -> Command {
@@ -122,6 +175,23 @@ impl Sandbox {
             code: output.status.code().unwrap_or(255),
             stdout: text(&output.stdout),
             stderr: text(&output.stderr),
+        }
+    }
+}
+
+fn copy(from: &Path, to: &Path, without: &[&str]) {
+    fs::create_dir_all(to).expect("the folder can be made");
+    for entry in fs::read_dir(from).expect("the folder can be listed") {
+        let entry = entry.expect("the folder can be listed");
+        let name = entry.file_name();
+        if without.iter().any(|other| name == *other) {
+            continue;
+        }
+        let to = to.join(&name);
+        if entry.file_type().expect("the file has a type").is_dir() {
+            copy(&entry.path(), &to, &[]);
+        } else {
+            fs::copy(entry.path(), to).expect("the file can be copied");
         }
     }
 }
