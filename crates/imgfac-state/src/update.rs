@@ -86,7 +86,11 @@ impl Fleet {
                 .iter()
                 .filter_map(|name| Some(self.bases.get(name)?.state.reference.clone())),
         );
-        let names = assign_base_names(&self.bases_by_reference(), &self.taken_names(), &wanted);
+        let names = assign_base_names(
+            &self.bases_by_reference(),
+            &self.taken_names(&wanted),
+            &wanted,
+        );
 
         let mut changes = self.track(&names, &update.now);
         for (name, enrolled, bases) in images {
@@ -152,7 +156,7 @@ impl Fleet {
     }
 
     /// Names that a new base must not get, whatever is in their files.
-    fn taken_names(&self) -> BTreeSet<BaseName> {
+    fn taken_names(&self, wanted: &BTreeSet<Reference>) -> BTreeSet<BaseName> {
         let unreadable = self
             .unreadable
             .iter()
@@ -160,7 +164,14 @@ impl Fleet {
                 Subject::Base(name) => BaseName::new(name).ok(),
                 Subject::Image(_) => None,
             });
-        self.bases.keys().cloned().chain(unreadable).collect()
+        // A file of such a name would be a sample, which the next run does not read.
+        let samples = wanted
+            .iter()
+            .map(imgfac_model::base_slug)
+            .filter(|slug| slug.ends_with(".example"))
+            .filter_map(|slug| BaseName::new(&slug).ok());
+        let known = self.bases.keys().cloned();
+        known.chain(unreadable).chain(samples).collect()
     }
 
     fn track(&mut self, names: &BTreeMap<Reference, BaseName>, now: &str) -> Vec<Change> {

@@ -476,3 +476,22 @@ fn only_what_is_asked_for_changes() {
         ["state/images/web.yaml", "state/base-images/node-18.yaml"]
     );
 }
+
+/// Files that end so are samples and never read, so no state may be kept in one.
+#[test]
+fn a_tag_that_ends_like_a_sample_file_is_known_in_the_next_run() {
+    let factory = Factory::new(SHOP);
+    assert_snapshot!(factory.update(NOW, &[("shop", Ok(&["acme/x:1.example"]))]), @r#"
+    Image("shop") added: stands on acme-x-1.example-ded49c
+    Base("acme-x-1.example-ded49c") added: docker.io/acme/x:1.example
+    + state/images/shop.yaml
+    + state/base-images/acme-x-1.example-ded49c.yaml
+    "#);
+    assert_eq!(
+        factory.update(
+            "2027-01-01T00:00:00Z",
+            &[("shop", Ok(&["acme/x:1.example"]))]
+        ),
+        ""
+    );
+}
