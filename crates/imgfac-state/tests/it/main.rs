@@ -7,4 +7,5 @@
 
 mod configuration;
 mod factory;
+mod predecessor;
 mod state;
