@@ -209,8 +209,8 @@ fn one_bad_image_does_not_stop_the_others() {
       added  image  web          stands on python-3.12
       added  base   python-3.12  docker.io/library/python:3.12
 
-    1 image failed; what was known of them is kept:
-      failed  shop  shop: is not a regular file
+    1 image failed; what was known is kept:
+      failed  image  shop  shop: is not a regular file
 
     Wrote 4 files: dist/image-factory.k8s.yaml, state/base-images/python-3.12.yaml, state/images (2)
     --- stderr
@@ -241,8 +241,8 @@ fn a_corrupt_state_file_is_isolated() {
       changed  image  web          now stands on python-3.13; no longer stands on python-3.12
       added    base   python-3.13  docker.io/library/python:3.13
 
-    1 image failed; what was known of them is kept:
-      failed  shop  state/images/shop.yaml cannot be used: this is not YAML: unclosed bracket '['
+    1 image failed; what was known is kept:
+      failed  image  shop  state/images/shop.yaml cannot be used: this is not YAML: unclosed bracket '['
 
     Wrote 3 files: dist/image-factory.k8s.yaml, state/base-images/python-3.13.yaml, state/images/web.yaml
     --- stderr
@@ -315,8 +315,8 @@ fn a_missing_dockerfile_fails_that_image_and_keeps_its_bases() {
 
       changed  image  shop  enrolment: source.dockerfile; discovery failed
 
-    1 image failed; what was known of them is kept:
-      failed  shop  shop/Dockerfile.gone: there is no such file in acme/mono
+    1 image failed; what was known is kept:
+      failed  image  shop  shop/Dockerfile.gone: there is no such file in acme/mono
 
     Wrote 2 files: dist/image-factory.k8s.yaml, state/images/shop.yaml
     --- stderr
@@ -380,8 +380,8 @@ fn a_path_of_another_repository_is_not_read_from_this_one() {
       added  image  web          stands on python-3.12
       added  base   python-3.12  docker.io/library/python:3.12
 
-    1 image failed; what was known of them is kept:
-      failed  shop  no checkout of other/project is at hand; pass --workspace other/project=DIR, or add "other/project=DIR" to workspaces in imgfac.yaml
+    1 image failed; what was known is kept:
+      failed  image  shop  no checkout of other/project is at hand; pass --workspace other/project=DIR, or add "other/project=DIR" to workspaces in imgfac.yaml
 
     Wrote 4 files: dist/image-factory.k8s.yaml, state/base-images/python-3.12.yaml, state/images (2)
     --- stderr
@@ -475,7 +475,7 @@ fn a_template_dockerfile_fails_alone_in_every_run() {
             let outcome = sandbox.run(&SYNC);
             assert_eq!(outcome.code, 3, "{outcome}");
             assert!(
-                outcome.stdout.contains("failed  shop  shop/Dockerfile:1:"),
+                outcome.stdout.contains("failed  image  shop  shop/Dockerfile:1:"),
                 "{outcome}"
             );
         }

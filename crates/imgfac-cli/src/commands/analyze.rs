@@ -103,7 +103,7 @@ pub(crate) struct Analysed {
     pub(crate) factory: Factory,
     pub(crate) fleet: Fleet,
     changes: Vec<Change>,
-    failures: Vec<(String, String)>,
+    failures: Vec<(Subject, String)>,
     diagnostics: Vec<Diagnostic>,
 }
 
@@ -130,14 +130,16 @@ pub(crate) fn analyse(
     let progress = context.progress;
     let discoveries = with_jobs(args.jobs, || sources.discover_all(images, progress))?;
 
-    let mut failures: Vec<(String, String)> = discoveries
+    let mut failures: Vec<(Subject, String)> = discoveries
         .iter()
-        .filter_map(|(name, discovery)| Some((name.to_string(), discovery.as_ref().err()?.clone())))
+        .filter_map(|(name, discovery)| {
+            let error = discovery.as_ref().err()?.clone();
+            Some((Subject::Image(name.to_string()), error))
+        })
         .collect();
     failures.extend(fleet.unreadable.iter().map(|file| {
-        let (Subject::Image(name) | Subject::Base(name)) = &file.subject;
         (
-            name.clone(),
+            file.subject.clone(),
             format!("{} cannot be used: {}", file.path, file.problem.reason),
         )
     }));

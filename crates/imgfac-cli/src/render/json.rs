@@ -4,10 +4,10 @@
 //! `diagnostics`, `files`, and `check`. Keys are only ever added.
 
 use imgfac_model::{Diagnostic, SourceFiles};
-use imgfac_state::{Change, Subject};
+use imgfac_state::Change;
 use serde::Serialize;
 
-use super::summary::Report;
+use super::summary::{Report, words};
 
 /// A diagnostic with its place in words of editors: lines and columns from 1.
 #[derive(Serialize)]
@@ -103,7 +103,8 @@ struct JsonChange {
 
 #[derive(Serialize)]
 struct JsonFailure {
-    image: String,
+    kind: &'static str,
+    name: String,
     error: String,
 }
 
@@ -121,32 +122,37 @@ impl JsonReport {
                  kind,
                  details,
              }| {
-                let (word, name) = match subject {
-                    Subject::Image(name) => ("image", name),
-                    Subject::Base(name) => ("base", name),
-                };
+                let (word, name) = words(subject);
                 JsonChange {
                     kind: word,
-                    name: name.clone(),
+                    name: name.to_owned(),
                     change: kind.as_str(),
                     details: details.clone(),
                 }
             },
         );
-        let failures = report.failures.iter().map(|(image, error)| JsonFailure {
-            image: image.clone(),
-            error: error.clone(),
-        });
+        let failures: Vec<JsonFailure> = report
+            .failures
+            .iter()
+            .map(|(subject, error)| {
+                let (kind, name) = words(subject);
+                JsonFailure {
+                    kind,
+                    name: name.to_owned(),
+                    error: error.clone(),
+                }
+            })
+            .collect();
         Self {
             images: JsonCounts {
                 total: report.managed + report.external,
                 managed: report.managed,
                 external: report.external,
-                failed: report.failures.len(),
+                failed: failures.iter().filter(|one| one.kind == "image").count(),
             },
             bases: report.bases,
             changes: changes.collect(),
-            failures: failures.collect(),
+            failures,
             diagnostics: report
                 .diagnostics
                 .iter()

@@ -18,8 +18,8 @@ pub(crate) struct Report<'r> {
     /// How many of the managed images stand on another one.
     pub(crate) on_our_own: usize,
     pub(crate) changes: Vec<Change>,
-    /// Image and reason.
-    pub(crate) failures: Vec<(String, String)>,
+    /// What failed and why.
+    pub(crate) failures: Vec<(Subject, String)>,
     pub(crate) files: &'r SourceFiles,
     pub(crate) diagnostics: &'r [Diagnostic],
     pub(crate) written: Vec<String>,
@@ -63,10 +63,7 @@ fn changes(out: &mut dyn Write, changes: &[Change]) -> io::Result<()> {
                  kind,
                  details,
              }| {
-                let (what, name) = match subject {
-                    Subject::Image(name) => ("image", name),
-                    Subject::Base(name) => ("base", name),
-                };
+                let (what, name) = words(subject);
                 vec![
                     kind.as_str().to_owned(),
                     what.to_owned(),
@@ -92,22 +89,33 @@ fn changes(out: &mut dyn Write, changes: &[Change]) -> io::Result<()> {
     Ok(())
 }
 
-fn failures(out: &mut dyn Write, failures: &[(String, String)]) -> io::Result<()> {
+/// What a subject is, and its name.
+pub(crate) fn words(subject: &Subject) -> (&'static str, &str) {
+    match subject {
+        Subject::Image(name) => ("image", name),
+        Subject::Base(name) => ("base", name),
+    }
+}
+
+fn failures(out: &mut dyn Write, failures: &[(Subject, String)]) -> io::Result<()> {
     if failures.is_empty() {
         return Ok(());
     }
     writeln!(
         out,
-        "\n{ERROR}{} failed{ERROR:#}; what was known of them is kept:",
-        count(failures.len(), "image")
+        "\n{ERROR}{} failed{ERROR:#}; what was known is kept:",
+        failed(failures)
     )?;
-    for (image, reason) in failures.iter().take(SHOWN) {
-        writeln!(
-            out,
-            "  {ERROR}failed{ERROR:#}  {}  {}",
-            clean(image),
-            clean(reason)
-        )?;
+    let lines: Vec<Vec<String>> = failures
+        .iter()
+        .take(SHOWN)
+        .map(|(subject, reason)| {
+            let (what, name) = words(subject);
+            vec![what.to_owned(), clean(name), clean(reason)]
+        })
+        .collect();
+    for line in columns(&lines) {
+        writeln!(out, "  {ERROR}failed{ERROR:#}  {line}")?;
     }
     if failures.len() > SHOWN {
         writeln!(
@@ -117,6 +125,19 @@ fn failures(out: &mut dyn Write, failures: &[(String, String)]) -> io::Result<()
         )?;
     }
     Ok(())
+}
+
+/// `2 images and 1 base`.
+fn failed(failures: &[(Subject, String)]) -> String {
+    let images = failures
+        .iter()
+        .filter(|(subject, _)| matches!(subject, Subject::Image(_)))
+        .count();
+    match (images, failures.len() - images) {
+        (images, 0) => count(images, "image"),
+        (0, bases) => count(bases, "base"),
+        (images, bases) => format!("{} and {}", count(images, "image"), count(bases, "base")),
+    }
 }
 
 fn files(out: &mut dyn Write, report: &Report<'_>) -> io::Result<()> {
