@@ -475,7 +475,9 @@ fn a_template_dockerfile_fails_alone_in_every_run() {
             let outcome = sandbox.run(&SYNC);
             assert_eq!(outcome.code, 3, "{outcome}");
             assert!(
-                outcome.stdout.contains("failed  image  shop  shop/Dockerfile:1:"),
+                outcome
+                    .stdout
+                    .contains("failed  image  shop  shop/Dockerfile:1:"),
                 "{outcome}"
             );
         }

@@ -31,6 +31,7 @@ impl Factory {
         if !configuration.diagnostics.is_empty() && (!context.quiet || configuration.has_errors()) {
             render::diagnostics(
                 context.err,
+                factory.store.path(),
                 &configuration.files,
                 &configuration.diagnostics,
             )?;

@@ -154,7 +154,12 @@ pub(crate) fn analyse(
     });
     diagnostics.extend(cycles(&factory, &fleet));
     if !context.quiet {
-        render::diagnostics(context.err, &factory.configuration.files, &diagnostics)?;
+        render::diagnostics(
+            context.err,
+            factory.store.path(),
+            &factory.configuration.files,
+            &diagnostics,
+        )?;
     }
     diagnostics.extend(factory.configuration.diagnostics.iter().cloned());
     Ok(Analysed {

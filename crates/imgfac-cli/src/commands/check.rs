@@ -52,7 +52,7 @@ pub(crate) fn run(context: &mut Context<'_>, args: CheckArgs) -> Result<u8, CliE
             },
         )?,
         Format::Text => {
-            render::diagnostics(context.err, files, &diagnostics)?;
+            render::diagnostics(context.err, factory.store.path(), files, &diagnostics)?;
             if errors > 0 {
                 let count = render::count_errors(&diagnostics);
                 return Err(CliError::failed(format!(

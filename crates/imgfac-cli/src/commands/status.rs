@@ -59,7 +59,12 @@ pub(crate) fn run(context: &mut Context<'_>, args: StatusArgs) -> Result<u8, Cli
     let mut factory = Factory::open(context, Access::Read)?;
     let fleet = factory.fleet()?;
     let unreadable = factory.unreadable_state(&fleet);
-    render::diagnostics(context.err, &factory.configuration.files, &unreadable)?;
+    render::diagnostics(
+        context.err,
+        factory.store.path(),
+        &factory.configuration.files,
+        &unreadable,
+    )?;
     let images = &factory.configuration.images;
     let edges = images.keys().flat_map(|name| {
         let state = fleet.images.get(name.as_str()).map(|stored| &stored.state);

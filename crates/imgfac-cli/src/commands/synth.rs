@@ -48,7 +48,12 @@ pub(crate) fn run(context: &mut Context<'_>, args: SynthArgs) -> Result<u8, CliE
     let fleet = factory.fleet()?;
     let unreadable = factory.unreadable_state(&fleet);
     if !unreadable.is_empty() {
-        render::diagnostics(context.err, &factory.configuration.files, &unreadable)?;
+        render::diagnostics(
+            context.err,
+            factory.store.path(),
+            &factory.configuration.files,
+            &unreadable,
+        )?;
     }
     let code = if unreadable.is_empty() {
         exit::DONE

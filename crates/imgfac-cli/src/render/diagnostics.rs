@@ -1,6 +1,7 @@
 //! Diagnostics with the lines that they are about.
 
 use std::io::{self, Write};
+use std::path::Path;
 
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 use imgfac_model::{Diagnostic, Severity, SourceFiles};
@@ -11,8 +12,12 @@ use super::style::{clean, count};
 const SHOWN: usize = 50;
 
 /// Writes diagnostics, each with file, line, column, the text and a caret.
+///
+/// The files are named as they are seen from the current folder, so that a terminal or editor
+/// can open them; `directory` is the one that they lie in.
 pub(crate) fn diagnostics(
     out: &mut dyn Write,
+    directory: &Path,
     files: &SourceFiles,
     list: &[Diagnostic],
 ) -> io::Result<()> {
@@ -22,7 +27,11 @@ pub(crate) fn diagnostics(
     // Colours are taken out again by the stream when it is no terminal.
     let renderer = Renderer::styled();
     for diagnostic in sorted.iter().take(SHOWN) {
-        writeln!(out, "{}\n", renderer.render(&report(files, diagnostic)))?;
+        writeln!(
+            out,
+            "{}\n",
+            renderer.render(&report(directory, files, diagnostic))
+        )?;
     }
     if sorted.len() > SHOWN {
         writeln!(
@@ -34,7 +43,11 @@ pub(crate) fn diagnostics(
     Ok(())
 }
 
-fn report<'a>(files: &'a SourceFiles, diagnostic: &'a Diagnostic) -> Vec<Group<'a>> {
+fn report<'a>(
+    directory: &Path,
+    files: &'a SourceFiles,
+    diagnostic: &'a Diagnostic,
+) -> Vec<Group<'a>> {
     let level = match diagnostic.severity {
         Severity::Error => Level::ERROR,
         Severity::Warning => Level::WARNING,
@@ -55,7 +68,7 @@ fn report<'a>(files: &'a SourceFiles, diagnostic: &'a Diagnostic) -> Vec<Group<'
         let annotation = kind.span(range).label(clean(&label.text));
         group = group.element(
             Snippet::source(text)
-                .path(files.name(label.span.file))
+                .path(place(directory, files.name(label.span.file)))
                 .annotation(annotation),
         );
     }
@@ -63,6 +76,12 @@ fn report<'a>(files: &'a SourceFiles, diagnostic: &'a Diagnostic) -> Vec<Group<'
         group = group.element(Level::HELP.message(clean(help)));
     }
     vec![group]
+}
+
+fn place(directory: &Path, name: &str) -> String {
+    let path = directory.join(name);
+    let path = path.strip_prefix(".").unwrap_or(&path);
+    clean(&path.display().to_string())
 }
 
 /// The renderer wants character boundaries inside the text, and shows at most one line well.
