@@ -28,6 +28,8 @@ pub(crate) enum Problem {
     TooDeep { limit: usize },
     #[error("there are more than {limit} values, those that aliases repeat included")]
     TooMany { limit: usize },
+    #[error("anchors and aliases repeat more than {limit} bytes of text")]
+    TooMuchRepeated { limit: usize },
     #[error("the tag {0} is not one of YAML's own")]
     Tag(String),
     #[error("an alias stands inside of what it stands for")]

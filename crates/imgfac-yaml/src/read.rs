@@ -10,7 +10,7 @@ use crate::node::{Document, DuplicateKey, Kind, Node};
 
 /// The longest text that is read, in bytes.
 pub const TEXT_LIMIT: usize = 64 << 20;
-/// The most values that a document may have, those that aliases repeat included.
+/// The most values that a document may have, those that anchors and aliases repeat included.
 pub const NODE_LIMIT: usize = 1_000_000;
 /// The deepest that lists and mappings may stand in each other.
 pub const DEPTH_LIMIT: usize = 100;
@@ -44,6 +44,7 @@ pub fn parse(text: &str) -> Result<Document, Error> {
     Reader {
         text,
         nodes: 0,
+        repeated: 0,
         anchors: HashMap::new(),
         duplicates: Vec::new(),
     }
@@ -53,6 +54,8 @@ pub fn parse(text: &str) -> Result<Document, Error> {
 struct Reader<'t> {
     text: &'t str,
     nodes: usize,
+    /// Bytes of text that anchors and aliases repeat.
+    repeated: usize,
     anchors: HashMap<usize, Node>,
     duplicates: Vec<DuplicateKey>,
 }
@@ -135,7 +138,8 @@ impl Reader<'_> {
                 _ => continue,
             };
             if anchor != 0 {
-                self.anchors.insert(anchor, node.clone());
+                let copy = self.copy(&node, &node.span)?;
+                self.anchors.insert(anchor, copy);
             }
             match stack.last_mut() {
                 Some(Open::Sequence { items, .. }) => items.push(node),
@@ -220,11 +224,26 @@ impl Reader<'_> {
     fn alias(&mut self, id: usize, range: &Range<usize>) -> Result<Node, Error> {
         let node = self
             .anchors
-            .get(&id)
+            .remove(&id)
             .ok_or_else(|| Error::new(Problem::AliasInItself, range.clone()))?;
-        let (node, size) = (node.clone(), size(node));
-        self.count(size, range)?;
-        Ok(node)
+        let copy = self.copy(&node, range)?;
+        self.anchors.insert(id, node);
+        Ok(copy)
+    }
+
+    /// A copy within the budgets: a few lines of anchors and aliases can stand for any number of
+    /// values and any amount of text.
+    fn copy(&mut self, node: &Node, range: &Range<usize>) -> Result<Node, Error> {
+        let (nodes, bytes) = size(node);
+        self.count(nodes, range)?;
+        self.repeated += bytes;
+        if self.repeated > TEXT_LIMIT {
+            return Err(Error::new(
+                Problem::TooMuchRepeated { limit: TEXT_LIMIT },
+                range.clone(),
+            ));
+        }
+        Ok(node.clone())
     }
 
     fn open(&mut self, stack: &[Open], range: &Range<usize>) -> Result<(), Error> {
@@ -294,14 +313,17 @@ impl Reader<'_> {
     }
 }
 
-fn size(node: &Node) -> usize {
-    1 + match &node.kind {
-        Kind::Scalar { .. } => 0,
-        Kind::Sequence(items) => items.iter().map(size).sum(),
-        Kind::Mapping(entries) => entries
-            .iter()
-            .map(|(key, value)| size(key) + size(value))
-            .sum(),
+/// The values in a tree, itself included, and the bytes of their texts.
+fn size(node: &Node) -> (usize, usize) {
+    let sum = |nodes: &mut dyn Iterator<Item = &Node>| {
+        nodes
+            .map(size)
+            .fold((1, 0), |sum, node| (sum.0 + node.0, sum.1 + node.1))
+    };
+    match &node.kind {
+        Kind::Scalar { text, .. } => (1, text.len()),
+        Kind::Sequence(items) => sum(&mut items.iter()),
+        Kind::Mapping(entries) => sum(&mut entries.iter().flat_map(|(key, value)| [key, value])),
     }
 }
 

@@ -1,0 +1,11 @@
+//! Tests of the crate as its users see it.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "a failed step of a test's set-up is a failed test"
+)]
+
+mod nasty;
+mod pyyaml;
+mod read;
+mod write;
