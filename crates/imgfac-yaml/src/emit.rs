@@ -44,7 +44,7 @@ impl Emitter {
     }
 
     fn pair(&mut self, key: &str, value: &Value, indent: usize) {
-        write_text(key, &mut self.out);
+        self.key(key, indent);
         self.out.push(':');
         match value {
             Value::List(items) if !items.is_empty() => {
@@ -59,6 +59,18 @@ impl Emitter {
                 self.out.push(' ');
                 self.scalar(other);
             }
+        }
+    }
+
+    /// Writes a key up to its colon. One of more than 1,024 characters has to be announced,
+    /// <https://yaml.org/spec/1.2.2/#742-flow-mappings>.
+    fn key(&mut self, key: &str, indent: usize) {
+        let start = self.out.len();
+        write_text(key, &mut self.out);
+        if self.out.len() - start > 1_000 {
+            self.out.insert_str(start, "? ");
+            self.out.push('\n');
+            self.indent(indent);
         }
     }
 

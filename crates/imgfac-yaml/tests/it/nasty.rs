@@ -163,6 +163,7 @@ pub(crate) fn text() -> impl Strategy<Value = String> {
         .prop_map(str::to_owned),
         1 => any::<String>(),
         1 => any::<char>().prop_map(String::from),
+        1 => "[a-z]{1,5}".prop_map(|word| word.repeat(300)),
     ];
     proptest::collection::vec(piece, 0..5).prop_map(|pieces| pieces.concat())
 }

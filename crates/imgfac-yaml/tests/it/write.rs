@@ -53,6 +53,12 @@ fn every_word_survives() {
 }
 
 #[test]
+fn a_long_key_survives() {
+    check(&"k".repeat(5_000));
+    check(&"\u{1b}".repeat(500));
+}
+
+#[test]
 fn plain_scalars_stay_as_they_were_written() {
     for text in [
         "true",
