@@ -30,6 +30,8 @@ pub(crate) enum Problem {
     TooMany { limit: usize },
     #[error("anchors and aliases repeat more than {limit} bytes of text")]
     TooMuchRepeated { limit: usize },
+    #[error("a list or mapping stands where a key should be")]
+    Key,
     #[error("the tag {0} is not one of YAML's own")]
     Tag(String),
     #[error("an alias stands inside of what it stands for")]

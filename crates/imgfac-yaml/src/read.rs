@@ -145,6 +145,9 @@ impl Reader<'_> {
                 Some(Open::Sequence { items, .. }) => items.push(node),
                 Some(Open::Mapping { entries, key, .. }) => match key.take() {
                     Some(key) => entries.push((key, node)),
+                    None if node.scalar_text().is_none() => {
+                        return Err(Error::new(Problem::Key, node.span));
+                    }
                     None => *key = Some(node),
                 },
                 None => root = Some(node),

@@ -73,6 +73,8 @@ fn what_no_file_needs_is_refused() {
     assert_snapshot!(refusal("a: !!binary aGk=\n"), @"12..16 the tag !!binary is not one of YAML's own");
     assert_snapshot!(refusal("a: !ruby/object:X {}\n"), @"18..19 the tag !ruby/object:X is not one of YAML's own");
     assert_snapshot!(refusal("a:\n\tb: 1\n"), @"3..4 a tab indents this line; use spaces");
+    assert_snapshot!(refusal("? [1, 2]\n: b\n"), @"2..7 a list or mapping stands where a key should be");
+    assert_snapshot!(refusal("a: {? {b: c} : d}\n"), @"6..11 a list or mapping stands where a key should be");
     assert_snapshot!(refusal("a: &a [*a]\n"), @"7..9 an alias stands inside of what it stands for");
 }
 
