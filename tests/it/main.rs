@@ -6,6 +6,7 @@
 )]
 
 mod example;
+mod hostile;
 mod predecessor;
 mod round_trip;
 mod sync;

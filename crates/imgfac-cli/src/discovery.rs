@@ -11,6 +11,8 @@ use imgfac_state::{ConfinedDir, Discovery, Enrolled, FILE_LIMIT, FoundBase, Read
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use rayon::prelude::*;
 
+use crate::render::clean;
+
 /// The local trees that Dockerfiles may be read from.
 pub(crate) struct Sources {
     workspaces: Vec<Tree>,
@@ -79,6 +81,7 @@ impl Sources {
                 let checkout = match Checkout::containing(&folder) {
                     Ok(checkout) => checkout?,
                     Err(error) => {
+                        let error = clean(&error.to_string());
                         tracing::warn!(%error, "the checkout of the factory directory is not used");
                         return None;
                     }
@@ -108,7 +111,9 @@ impl Sources {
                     Ok(bases) => {
                         tracing::debug!(image = %name, bases = bases.len(), "Dockerfile read")
                     }
-                    Err(error) => tracing::info!(image = %name, error, "discovery failed"),
+                    Err(error) => {
+                        tracing::info!(image = %name, error = %clean(error), "discovery failed")
+                    }
                 }
                 bar.inc(1);
                 (name.clone(), discovery)

@@ -54,7 +54,7 @@ impl Factory {
         };
         let configuration = Configuration::read(&store)?;
         tracing::info!(
-            directory = %store.path().display(),
+            directory = %render::clean(&store.path().display().to_string()),
             images = configuration.images.len(),
             "configuration read"
         );

@@ -108,7 +108,7 @@ pub(crate) fn run(context: &mut Context<'_>, args: DepsArgs) -> Result<u8, CliEr
             match args.format.format {
                 Format::Json => {
                     let line = serde_json::to_string(&result).map_err(CliError::failed)?;
-                    writeln!(context.out, "{line}")?;
+                    writeln!(context.out, "{}", render::clean_json(line))?;
                 }
                 Format::Text => text(context, &result)?,
             }

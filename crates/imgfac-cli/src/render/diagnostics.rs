@@ -1,5 +1,6 @@
 //! Diagnostics with the lines that they are about.
 
+use std::borrow::Cow;
 use std::io::{self, Write};
 use std::path::Path;
 
@@ -67,7 +68,7 @@ fn report<'a>(
         };
         let annotation = kind.span(range).label(clean(&label.text));
         group = group.element(
-            Snippet::source(text)
+            Snippet::source(harmless(text))
                 .path(place(directory, files.name(label.span.file)))
                 .annotation(annotation),
         );
@@ -76,6 +77,18 @@ fn report<'a>(
         group = group.element(Level::HELP.message(clean(help)));
     }
     vec![group]
+}
+
+/// The renderer makes control characters visible, but for those that are two bytes long: some
+/// terminals take them for the beginning of a command. Another of two bytes takes their place, so
+/// that positions stay.
+fn harmless(text: &str) -> Cow<'_, str> {
+    let command = |c: char| ('\u{80}'..='\u{9f}').contains(&c);
+    if text.contains(command) {
+        text.replace(command, "·").into()
+    } else {
+        text.into()
+    }
 }
 
 fn place(directory: &Path, name: &str) -> String {

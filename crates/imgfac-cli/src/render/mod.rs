@@ -12,7 +12,7 @@ use crate::error::CliError;
 pub(crate) use self::{
     diagnostics::{count_errors, diagnostics},
     json::{JsonDiagnostic, JsonReport},
-    style::{BOLD, DIM, ERROR, GOOD, WARNING, clean, columns, count},
+    style::{BOLD, DIM, ERROR, GOOD, WARNING, clean, clean_json, columns, count},
     summary::{Report, summary},
 };
 
@@ -28,6 +28,6 @@ pub(crate) fn error(out: &mut dyn Write, error: &CliError) -> io::Result<()> {
 /// Writes a value as JSON with one newline at its end.
 pub(crate) fn json(out: &mut dyn Write, value: &impl serde::Serialize) -> Result<(), CliError> {
     let text = serde_json::to_string_pretty(value).map_err(CliError::failed)?;
-    writeln!(out, "{text}")?;
+    writeln!(out, "{}", clean_json(text))?;
     Ok(())
 }

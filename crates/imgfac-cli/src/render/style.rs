@@ -11,10 +11,6 @@ pub(crate) const GOOD: Style = AnsiColor::Green.on_default();
 /// Makes control characters, and those that reverse the direction of text, visible: names and
 /// messages come from files that anybody may have written.
 pub(crate) fn clean(text: &str) -> String {
-    let harmful = |c: char| {
-        (c.is_control() && c != '\n')
-            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
-    };
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         if harmful(c) {
@@ -24,6 +20,27 @@ pub(crate) fn clean(text: &str) -> String {
         }
     }
     out
+}
+
+/// As [`clean`] for JSON, which has its own escapes: what is read from it stays the same.
+pub(crate) fn clean_json(text: String) -> String {
+    if !text.contains(harmful) {
+        return text;
+    }
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        if harmful(c) {
+            out.push_str(&format!("\\u{:04x}", u32::from(c)));
+        } else {
+            out.push(c);
+        }
+    }
+    out
+}
+
+fn harmful(c: char) -> bool {
+    (c.is_control() && c != '\n')
+        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
 }
 
 /// `1 image`, `2 images`.
@@ -68,6 +85,10 @@ mod tests {
             "a\\u{1b}[2Jb\\u{202e}c\\u{0}"
         );
         assert_eq!(clean("two\nlines"), "two\nlines");
+        assert_eq!(
+            clean_json("{\n\"a\u{9b}\u{202e}\"}".into()),
+            "{\n\"a\\u009b\\u202e\"}"
+        );
     }
 
     #[test]
