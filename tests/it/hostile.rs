@@ -100,11 +100,11 @@ fn a_state_file_that_leads_out_is_isolated_and_stays() {
     factory  1 image: 1 built by us, 0 watched; 0 bases
 
     1 image failed; what was known is kept:
-      failed  image  shop  state/images/shop.yaml cannot be used: state/images/shop.yaml: leads outside of factory
+      failed  image  shop  state/images/shop.yaml cannot be used: leads outside of factory
 
     Wrote 1 file: dist/image-factory.k8s.yaml
     --- stderr
-    error[unreadable-state]: state/images/shop.yaml cannot be used: state/images/shop.yaml: leads outside of factory
+    error[unreadable-state]: state/images/shop.yaml cannot be used: leads outside of factory
      --> factory/state/images/shop.yaml:1:1
       |
     1 |

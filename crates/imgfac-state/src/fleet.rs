@@ -237,7 +237,14 @@ fn parse(store: &Store, folder: &str, name: &str) -> (String, Option<String>, Pa
     let bytes = match store.read(&path) {
         Ok(Some(bytes)) => Ok(bytes),
         Ok(None) => Err(unusable("it vanished while it was read".into())),
-        Err(error) => Err(unusable(error.to_string())),
+        Err(error) => {
+            // Whoever shows the reason names the file.
+            let reason = error.to_string();
+            let own = format!("{path}: ");
+            Err(unusable(
+                reason.strip_prefix(&own).unwrap_or(&reason).to_owned(),
+            ))
+        }
     };
     let parsed = if folder == IMAGES {
         Parsed::Image(

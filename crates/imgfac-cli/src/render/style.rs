@@ -51,10 +51,16 @@ pub(crate) fn count(number: usize, singular: &str) -> String {
     }
 }
 
-/// Pads all but the last cell of every row to the width of its column.
+/// Pads all but the last cell of every row to the width of its column. A cell has one line: text
+/// of several could pass for lines of ours.
 pub(crate) fn columns(rows: &[Vec<String>]) -> Vec<String> {
+    let one_line = |cell: &String| cell.replace('\n', "\\n");
+    let rows: Vec<Vec<String>> = rows
+        .iter()
+        .map(|row| row.iter().map(one_line).collect())
+        .collect();
     let mut widths: Vec<usize> = Vec::new();
-    for row in rows {
+    for row in &rows {
         for (column, cell) in row.iter().enumerate() {
             let width = cell.chars().count();
             match widths.get_mut(column) {
@@ -103,5 +109,6 @@ mod tests {
             columns(&[row(&["a", "bb", "c"]), row(&["ddd", "e", "ff"])]),
             ["a    bb  c", "ddd  e   ff"]
         );
+        assert_eq!(columns(&[row(&["a\nb", "c"])]), ["a\\nb  c"]);
     }
 }
