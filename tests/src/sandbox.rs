@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -167,15 +168,24 @@ impl Sandbox {
     /// When it cannot be started.
     #[must_use]
     pub fn run_command(&self, command: &mut Command) -> Outcome {
-        let output = command.output().expect("the program can be started");
+        self.try_command(command)
+            .expect("the program can be started")
+    }
+
+    /// Runs a command that may not be allowed to start.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn try_command(&self, command: &mut Command) -> io::Result<Outcome> {
+        let output = command.output()?;
         let text = |bytes: &[u8]| {
             String::from_utf8_lossy(bytes).replace(&self.path().display().to_string(), "$DIR")
         };
-        Outcome {
+        Ok(Outcome {
             code: output.status.code().unwrap_or(255),
             stdout: text(&output.stdout),
             stderr: text(&output.stderr),
-        }
+        })
     }
 }
 
