@@ -1,10 +1,12 @@
 //! The command line: what users can say. The doc comments here are the help text.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::commands;
+use crate::error::CliError;
 
 /// Keeps container images fresh through Git
 ///
@@ -42,9 +44,11 @@ pub(crate) struct Global {
         long = "directory",
         value_name = "DIR",
         env = "IMGFAC_DIRECTORY",
+        value_parser = clap::builder::OsStringValueParser::new(),
+        value_hint = clap::ValueHint::DirPath,
         global = true
     )]
-    pub(crate) directory: Option<PathBuf>,
+    pub(crate) directory: Option<OsString>,
     /// Say only what is wrong
     #[arg(short, long, global = true, conflicts_with = "verbose")]
     pub(crate) quiet: bool,
@@ -63,6 +67,20 @@ pub(crate) struct Global {
     /// The form of what --verbose says on standard error
     #[arg(long, value_name = "FORMAT", global = true, default_value = "text")]
     pub(crate) log_format: LogFormat,
+}
+
+impl Global {
+    /// `-C`, or a variable that is not empty: build systems set variables that they have no value
+    /// for. An empty `-C` is a mistake in a script, which must not hit another folder.
+    pub(crate) fn directory(&self) -> Result<Option<PathBuf>, CliError> {
+        match &self.directory {
+            Some(directory) if directory.is_empty() => match std::env::var_os("IMGFAC_DIRECTORY") {
+                Some(variable) if variable.is_empty() => Ok(None),
+                _ => Err(CliError::usage("-C names no folder")),
+            },
+            directory => Ok(directory.as_ref().map(PathBuf::from)),
+        }
+    }
 }
 
 /// When to use colours

@@ -20,8 +20,15 @@ pub(crate) fn run(cli: Cli) -> u8 {
 
     let mut out = anstream::stdout();
     let mut err = anstream::stderr();
+    let directory = match cli.global.directory() {
+        Ok(directory) => directory,
+        Err(error) => {
+            let _ = render::error(&mut err, &error);
+            return error.code;
+        }
+    };
     let mut context = Context {
-        directory: cli.global.directory,
+        directory,
         quiet: cli.global.quiet,
         progress: !cli.global.quiet && cli.global.verbose == 0 && std::io::stderr().is_terminal(),
         out: &mut out,
