@@ -231,12 +231,17 @@ fn detail(context: &mut Context<'_>, image: &ImageStatus) -> Result<(), CliError
         ("discovery", image.discovery_status.to_owned()),
     ]);
     rows.extend(image.discovery_error.clone().map(|error| ("failed", error)));
+    let is_managed = image.kind == "managed";
+    if is_managed {
+        rows.push(("discovered", text(&image.last_discovery)));
+    }
     rows.extend([
-        ("discovered", text(&image.last_discovery)),
         ("version", text(&image.current_version)),
         ("digest", text(&image.current_digest)),
-        ("built", text(&image.last_built)),
-        (
+    ]);
+    if is_managed {
+        rows.push(("built", text(&image.last_built)));
+        rows.push((
             "rebuild",
             format!(
                 "{} after a base update, {}, criticality {}",
@@ -248,8 +253,8 @@ fn detail(context: &mut Context<'_>, image: &ImageStatus) -> Result<(), CliError
                 },
                 image.criticality
             ),
-        ),
-    ]);
+        ));
+    }
     rows.extend(image.wave.map(|wave| ("wave", wave.to_string())));
     let rows: Vec<Vec<String>> = rows
         .into_iter()
@@ -258,7 +263,7 @@ fn detail(context: &mut Context<'_>, image: &ImageStatus) -> Result<(), CliError
     for line in render::columns(&rows) {
         writeln!(context.out, "  {line}")?;
     }
-    if image.kind == "managed" {
+    if is_managed {
         writeln!(context.out, "\nStands on")?;
         let bases: Vec<Vec<String>> = image
             .managed_bases
