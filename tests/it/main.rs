@@ -5,12 +5,20 @@
     reason = "helpers of tests fail by panicking, as tests do"
 )]
 
+mod analyze;
+mod check;
+mod deps;
 mod disk;
 mod example;
 mod hostile;
+mod init;
+mod options;
 mod predecessor;
 mod round_trip;
+mod shop;
+mod status;
 mod sync;
+mod synth;
 
 use imgfac_tests::Sandbox;
 

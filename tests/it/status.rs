@@ -1,0 +1,163 @@
+//! `imgfac status`.
+
+use insta::assert_snapshot;
+
+use crate::shop::shop;
+
+#[test]
+fn the_fleet_is_a_table() {
+    let sandbox = shop();
+    assert_snapshot!(sandbox.run(&["-C", "factory", "status"]), @"
+    exit 0
+    --- stdout
+    IMAGE  KIND      DISCOVERY  WAVE  VERSION  DELAY  STANDS ON
+    base   managed   pending    0     -        7d
+    redis  external  pending    -     -        7d
+    web    managed   pending    0     -        1d
+    --- stderr
+    ");
+    assert_eq!(sandbox.run(&["-C", "factory", "sync"]).code, 0);
+    assert_snapshot!(sandbox.run(&["-C", "factory", "status"]), @"
+    exit 0
+    --- stdout
+    IMAGE  KIND      DISCOVERY  WAVE  VERSION  DELAY  STANDS ON
+    base   managed   success    0     -        7d     debian-12
+    redis  external  external   -     -        7d
+    web    managed   success    1     -        1d     base (ours), golang-1.24, node-22
+    --- stderr
+    ");
+}
+
+#[test]
+fn one_image_is_shown_with_all_that_is_known() {
+    let sandbox = shop();
+    assert_eq!(sandbox.run(&["-C", "factory", "sync"]).code, 0);
+    assert_snapshot!(sandbox.run(&["-C", "factory", "status", "web"]), @"
+    exit 0
+    --- stdout
+    web  ghcr.io/acme/web
+      kind        managed
+      source      github.com/acme/shop main web/Dockerfile
+      enrolled    2026-11-23T12:00:00Z
+      discovery   success
+      discovered  2026-11-23T12:00:00Z
+      version     not known
+      digest      not known
+      built       not known
+      rebuild     1d after a base update, by itself, criticality normal
+      wave        1
+
+    Stands on
+      base         ours      ghcr.io/acme/base:1            digest not yet observed
+      golang-1.24  upstream  docker.io/library/golang:1.24  digest not yet observed  not needed by its target
+      node-22      upstream  docker.io/library/node:22      digest not yet observed
+    --- stderr
+    ");
+    assert_snapshot!(sandbox.run(&["-C", "factory", "status", "web", "--format", "json"]), @r#"
+    exit 0
+    --- stdout
+    {
+      "name": "web",
+      "kind": "managed",
+      "image": "ghcr.io/acme/web",
+      "discoveryStatus": "success",
+      "discoveryError": null,
+      "baseImages": [
+        {
+          "name": "golang-1.24",
+          "reference": "docker.io/library/golang:1.24",
+          "currentDigest": null,
+          "needed": false
+        },
+        {
+          "name": "node-22",
+          "reference": "docker.io/library/node:22",
+          "currentDigest": null,
+          "needed": true
+        }
+      ],
+      "managedBases": [
+        {
+          "name": "base",
+          "reference": "ghcr.io/acme/base:1",
+          "currentDigest": null,
+          "needed": true
+        }
+      ],
+      "wave": 1,
+      "currentVersion": null,
+      "currentDigest": null,
+      "lastBuilt": null,
+      "rebuildDelay": "1d",
+      "autoRebuild": true,
+      "criticality": "normal",
+      "source": "github.com/acme/shop main web/Dockerfile",
+      "enrolledAt": "2026-11-23T12:00:00Z",
+      "lastDiscovery": "2026-11-23T12:00:00Z"
+    }
+    --- stderr
+    "#);
+    assert_snapshot!(sandbox.run(&["-C", "factory", "status", "redis"]), @"
+    exit 0
+    --- stdout
+    redis  docker.io/library/redis
+      kind       external
+      enrolled   2026-11-23T12:00:00Z
+      discovery  external
+      version    not known
+      digest     not known
+    --- stderr
+    ");
+    assert_snapshot!(sandbox.run(&["-C", "factory", "status", "wab"]), @r#"
+    exit 2
+    --- stdout
+    --- stderr
+    error: no image is called "wab"
+    hint: did you mean "web"?
+    "#);
+}
+
+#[test]
+fn the_fleet_is_also_json() {
+    let sandbox = shop();
+    let outcome = sandbox.run(&["-C", "factory", "status", "--format", "json"]);
+    assert_eq!(
+        (outcome.code, outcome.stderr.as_str()),
+        (0, ""),
+        "{outcome}"
+    );
+    assert_eq!(
+        outcome
+            .stdout
+            .matches("\"discoveryStatus\": \"pending\"")
+            .count(),
+        3,
+        "{outcome}"
+    );
+    assert!(
+        outcome.stdout.starts_with('[') && outcome.stdout.ends_with("]\n"),
+        "{outcome}"
+    );
+}
+
+#[test]
+fn a_state_that_cannot_be_used_is_shown_as_such() {
+    let sandbox = shop();
+    sandbox.write("factory/state/images/web.yaml", "- a list\n");
+    assert_snapshot!(sandbox.run(&["-C", "factory", "status"]), @"
+    exit 3
+    --- stdout
+    IMAGE  KIND      DISCOVERY   WAVE  VERSION  DELAY  STANDS ON
+    base   managed   pending     0     -        7d
+    redis  external  pending     -     -        7d
+    web    managed   unreadable  0     -        1d
+    --- stderr
+    error[unreadable-state]: state/images/web.yaml cannot be used: it is not a mapping of keys and values
+     --> factory/state/images/web.yaml:1:1
+      |
+    1 | - a list
+      | ^^^^^^^^
+      |
+      = help: mend or delete it; until then it is left as it is
+    ");
+}

@@ -1,0 +1,137 @@
+//! `imgfac synth`.
+
+use insta::assert_snapshot;
+
+use crate::shop::shop;
+
+#[test]
+fn manifests_follow_from_state_and_nothing_is_written_twice() {
+    let sandbox = shop();
+    assert_eq!(sandbox.run(&["-C", "factory", "analyze"]).code, 0);
+    assert_eq!(sandbox.run(&["-C", "factory", "synth", "--check"]).code, 4);
+    assert_snapshot!(sandbox.run(&["-C", "factory", "synth"]), @"
+    exit 0
+    --- stdout
+    Wrote dist/image-factory.k8s.yaml
+    --- stderr
+    ");
+    assert_snapshot!(sandbox.run(&["-C", "factory", "synth"]), @"
+    exit 0
+    --- stdout
+    Nothing changed, nothing written.
+    --- stderr
+    ");
+    assert_eq!(sandbox.run(&["-C", "factory", "synth", "--check"]).code, 0);
+    assert_eq!(
+        sandbox
+            .run(&["-C", "factory", "synth", "--quiet", "--split"])
+            .stdout,
+        ""
+    );
+}
+
+#[test]
+fn an_image_that_was_never_analysed_is_watched_all_the_same() {
+    let sandbox = shop();
+    let outcome = sandbox.run(&["-C", "factory", "synth", "-o", "-"]);
+    assert_eq!(outcome.code, 0, "{outcome}");
+    assert!(
+        outcome.stdout.contains("name: analyze-dockerfile-web\n"),
+        "{outcome}"
+    );
+    assert!(outcome.stderr.is_empty(), "{outcome}");
+}
+
+#[test]
+fn the_output_may_go_elsewhere() {
+    let sandbox = shop();
+    assert_eq!(sandbox.run(&["-C", "factory", "sync"]).code, 0);
+    let manifests = sandbox.read("factory/dist/image-factory.k8s.yaml");
+    let outcome = sandbox.run(&["-C", "factory", "synth", "--output", "-"]);
+    assert_eq!(
+        (
+            outcome.code,
+            outcome.stdout.as_str(),
+            outcome.stderr.as_str()
+        ),
+        (0, manifests.as_str(), "")
+    );
+    assert_eq!(
+        sandbox
+            .run(&["-C", "factory", "synth", "-o", "all.yaml"])
+            .code,
+        0
+    );
+    assert_eq!(sandbox.read("all.yaml"), manifests);
+    assert_snapshot!(sandbox.run(&["-C", "factory", "synth", "-o", "no/such/folder.yaml"]), @"
+    exit 1
+    --- stdout
+    --- stderr
+    error: cannot write no/such/folder.yaml: No such file or directory (os error 2)
+    ");
+    assert_eq!(
+        sandbox
+            .run(&["-C", "factory", "synth", "-o", "x", "--split"])
+            .code,
+        2
+    );
+    assert_eq!(
+        sandbox
+            .run(&["-C", "factory", "synth", "-o", "x", "--check"])
+            .code,
+        2
+    );
+}
+
+#[test]
+fn files_of_others_stay_and_files_of_ours_go() {
+    let sandbox = shop();
+    assert_eq!(sandbox.run(&["-C", "factory", "sync", "--split"]).code, 0);
+    sandbox.write("factory/dist/mine.yaml", "kind: ConfigMap\n");
+    sandbox.write("factory/dist/notes.txt", "mine\n");
+    sandbox.write(
+        "factory/images.yaml",
+        "- {name: redis, repository: redis}\n",
+    );
+    assert_snapshot!(sandbox.run(&["-C", "factory", "sync", "--split"]), @"
+    exit 0
+    --- stdout
+    factory  1 image: 0 built by us, 1 watched; 0 bases
+
+      archived  image  base
+      changed   image  redis
+      archived  image  web
+      archived  base   debian-12
+      archived  base   golang-1.24
+      archived  base   node-22
+
+    Wrote 8 files: dist (2), state/_archive/base-images (3), state/_archive/images (2), state/images/redis.yaml
+    Removed 10 files: dist (5), state/base-images (3), state/images (2)
+    --- stderr
+    ");
+    assert_eq!(sandbox.read("factory/dist/mine.yaml"), "kind: ConfigMap\n");
+    assert_eq!(sandbox.read("factory/dist/notes.txt"), "mine\n");
+}
+
+#[test]
+fn state_that_cannot_be_used_is_said() {
+    let sandbox = shop();
+    assert_eq!(sandbox.run(&["-C", "factory", "sync"]).code, 0);
+    sandbox.write(
+        "factory/state/base-images/debian-12.yaml",
+        "fullImage: debian\nfullImage: debian\n",
+    );
+    assert_snapshot!(sandbox.run(&["-C", "factory", "synth", "--check"]), @r#"
+    exit 4
+    --- stdout
+    Would write dist/image-factory.k8s.yaml
+    --- stderr
+    error[unreadable-state]: state/base-images/debian-12.yaml cannot be used: the key "fullImage" stands twice
+     --> factory/state/base-images/debian-12.yaml:2:1
+      |
+    2 | fullImage: debian
+      | ^^^^^^^^^
+      |
+      = help: mend or delete it; until then it is left as it is
+    "#);
+}
