@@ -294,7 +294,7 @@ fn a_corrupt_state_fails_its_image_only() {
     --- stdout
     factory  3 images: 2 built by us, 1 watched; 4 bases; 1 on images of our own
 
-      changed  image  web          now stands on golang-1.25; no longer stands on golang-1.24; other stages are needed for its target
+      changed  image  web          now stands on golang-1.25; no longer stands on golang-1.24
       added    base   golang-1.25  docker.io/library/golang:1.25
 
     1 image failed; what was known is kept:

@@ -99,7 +99,7 @@ fn files_of_others_stay_and_files_of_ours_go() {
     factory  1 image: 0 built by us, 1 watched; 0 bases
 
       archived  image  base
-      changed   image  redis
+      changed   image  redis        enrolment: allowTags
       archived  image  web
       archived  base   debian-12
       archived  base   golang-1.24

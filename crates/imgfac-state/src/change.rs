@@ -66,11 +66,19 @@ pub(crate) fn differences(
         });
     };
     let mut details = Vec::new();
-    let keys = changed_keys(
+    let mut keys = changed_keys(
         before.rest.get("enrollment"),
         after.rest.get("enrollment"),
         "",
     );
+    // Of an external image they stand beside the block.
+    if after.state.discovery_status == Some(DiscoveryStatus::External)
+        && before.state.discovery_status == after.state.discovery_status
+    {
+        let monitoring = ["allowTags", "imageSelectionStrategy"];
+        let differs = |key: &&str| before.rest.get(key) != after.rest.get(key);
+        keys.extend(monitoring.into_iter().filter(differs).map(str::to_owned));
+    }
     if !keys.is_empty() {
         details.push(format!("enrolment: {}", keys.join(", ")));
     }
@@ -83,7 +91,8 @@ pub(crate) fn differences(
         old.difference(&new)
             .map(|name| format!("no longer stands on {name}")),
     );
-    if before.state.unused_bases != after.state.unused_bases {
+    // With other bases, other ones may be unused: that is no news of its own.
+    if old == new && before.state.unused_bases != after.state.unused_bases {
         details.push("other stages are needed for its target".into());
     }
     match (before.state.discovery_status, after.state.discovery_status) {

@@ -495,3 +495,26 @@ fn a_tag_that_ends_like_a_sample_file_is_known_in_the_next_run() {
         ""
     );
 }
+
+#[test]
+fn a_change_says_what_is_other_than_before() {
+    let redis = |rest: &str| format!("{SHOP}- {{name: redis, repository: redis{rest}}}\n");
+    let factory = Factory::new(&redis(""));
+    factory.update(NOW, &[("shop", Ok(&["node:22", "-golang:1.24"]))]);
+    factory.write("images.yaml", &redis(", allowTags: ^7$"));
+    assert_snapshot!(factory.update(NOW, &[("shop", Ok(&["node:22", "-golang:1.25"]))]), @r#"
+    Image("redis") changed: enrolment: allowTags
+    Image("shop") changed: now stands on golang-1.25; no longer stands on golang-1.24
+    Base("golang-1.24") archived: 
+    Base("golang-1.25") added: docker.io/library/golang:1.25
+    + state/images/redis.yaml
+    + state/images/shop.yaml
+    + state/base-images/golang-1.25.yaml
+    + state/_archive/base-images/golang-1.24.yaml
+    - state/base-images/golang-1.24.yaml
+    "#);
+    assert_snapshot!(factory.update(NOW, &[("shop", Ok(&["node:22", "golang:1.25"]))]), @r#"
+    Image("shop") changed: other stages are needed for its target
+    + state/images/shop.yaml
+    "#);
+}
