@@ -298,15 +298,15 @@ fn a_corrupt_state_fails_its_image_only() {
       added    base   golang-1.25  docker.io/library/golang:1.25
 
     1 image failed; what was known is kept:
-      failed  image  base  state/images/base.yaml cannot be used: this is not YAML: mapping values are not allowed in this context
+      failed  image  base  state/images/base.yaml cannot be used: a merge conflict is left here
 
     Wrote 2 files: state/base-images/golang-1.25.yaml, state/images/web.yaml
     --- stderr
-    error[unreadable-state]: state/images/base.yaml cannot be used: this is not YAML: mapping values are not allowed in this context
-     --> factory/state/images/base.yaml:2:5
+    error[unreadable-state]: state/images/base.yaml cannot be used: a merge conflict is left here
+     --> factory/state/images/base.yaml:1:1
       |
-    2 | name: base
-      |     ^
+    1 | <<<<<<< HEAD
+      | ^^^^^^^
       |
       = help: mend or delete it; until then it is left as it is
     ");

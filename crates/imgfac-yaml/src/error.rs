@@ -14,6 +14,8 @@ pub struct Error {
 pub(crate) enum Problem {
     #[error("this is not YAML: {0}")]
     Syntax(String),
+    #[error("a merge conflict is left here")]
+    Conflict,
     #[error("a tab indents this line; use spaces")]
     Tab,
     #[error("the file stops being UTF-8 text here")]

@@ -290,10 +290,24 @@ impl Reader<'_> {
             .byte_offset()
             .unwrap_or(0)
             .min(self.text.len());
+        if let Some(conflict) = self.conflict() {
+            return Error::new(Problem::Conflict, conflict);
+        }
         match self.tab_in_indentation(at) {
             Some(tab) if error.info().contains("tab") => Error::new(Problem::Tab, tab..tab + 1),
             _ => Error::new(Problem::Syntax(error.info()), at..at),
         }
+    }
+
+    /// The first line that Git marks a conflict with: our files live in Git.
+    fn conflict(&self) -> Option<Range<usize>> {
+        let mark = "<<<<<<< ";
+        let start = if self.text.starts_with(mark) {
+            0
+        } else {
+            self.text.find(&format!("\n{mark}"))? + 1
+        };
+        Some(start..start + mark.len() - 1)
     }
 
     /// The first tab that indents the line of an offset or the one after it: the library points

@@ -79,6 +79,14 @@ fn what_no_file_needs_is_refused() {
 }
 
 #[test]
+fn a_merge_conflict_is_called_one() {
+    let conflict = "<<<<<<< HEAD\na: 1\n=======\na: 2\n>>>>>>> theirs\n";
+    assert_snapshot!(refusal(conflict), @"0..7 a merge conflict is left here");
+    assert_snapshot!(refusal(&format!("b: 1\n{conflict}")), @"5..12 a merge conflict is left here");
+    assert_eq!(refusal("a: |\n  <<<<<<< HEAD\n"), "ok");
+}
+
+#[test]
 fn text_that_is_not_utf8_is_refused_where_it_stops() {
     let error = parse_bytes(b"a: b\nc: \xff\n").unwrap_err();
     assert_eq!(
