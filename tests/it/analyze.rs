@@ -274,7 +274,7 @@ fn a_failure_is_recorded_and_keeps_what_was_known() {
     no such stage
       discoveryError: "base/Dockerfile:1:1: target stage \"none\" could not be found"
     no such repository
-      discoveryError: "no checkout of acme/other is at hand; pass --workspace acme/other=DIR, or add \"acme/other=DIR\" to workspaces in imgfac.yaml"
+      discoveryError: "no checkout of github.com/acme/other is at hand; pass --workspace acme/other=DIR, or add \"acme/other=DIR\" to workspaces in imgfac.yaml"
     no such workspace
       discoveryError: "workspace ../nowhere: No such file or directory (os error 2)"
     "#);
@@ -357,6 +357,14 @@ fn a_workspace_of_the_command_line_comes_first() {
             "{outcome}"
         );
     }
+    let before = sandbox.files();
+    assert_snapshot!(sandbox.run(&["-C", "factory", "analyze", "--workspace", "acme/shop=nowhere"]), @"
+    exit 2
+    --- stdout
+    --- stderr
+    error: cannot open the workspace nowhere: No such file or directory (os error 2)
+    ");
+    assert_eq!(sandbox.files(), before);
     assert_snapshot!(sandbox.run(&["-C", "factory", "analyze", "--workspace", "nowhere=x=y"]), @r#"
     exit 2
     --- stdout
@@ -407,7 +415,7 @@ fn the_own_checkout_is_found_by_its_remotes() {
       added  base   node-22  docker.io/library/node:22
 
     1 image failed; what was known is kept:
-      failed  image  lab  no checkout of acme/mono is at hand; pass --workspace acme/mono=DIR, or add "acme/mono=DIR" to workspaces in imgfac.yaml
+      failed  image  lab  no checkout of gitlab.com/acme/mono is at hand; pass --workspace acme/mono=DIR, or add "acme/mono=DIR" to workspaces in imgfac.yaml
 
     Would write 3 files: state/base-images/node-22.yaml, state/images (2)
     --- stderr

@@ -381,7 +381,7 @@ fn a_path_of_another_repository_is_not_read_from_this_one() {
       added  base   python-3.12  docker.io/library/python:3.12
 
     1 image failed; what was known is kept:
-      failed  image  shop  no checkout of other/project is at hand; pass --workspace other/project=DIR, or add "other/project=DIR" to workspaces in imgfac.yaml
+      failed  image  shop  no checkout of github.com/other/project is at hand; pass --workspace other/project=DIR, or add "other/project=DIR" to workspaces in imgfac.yaml
 
     Wrote 4 files: dist/image-factory.k8s.yaml, state/base-images/python-3.12.yaml, state/images (2)
     --- stderr

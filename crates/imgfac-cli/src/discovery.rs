@@ -11,6 +11,7 @@ use imgfac_state::{ConfinedDir, Discovery, Enrolled, FILE_LIMIT, FoundBase, Read
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use rayon::prelude::*;
 
+use crate::error::CliError;
 use crate::render::clean;
 
 /// The local trees that Dockerfiles may be read from.
@@ -28,26 +29,38 @@ struct Tree {
 impl Sources {
     /// Trees in the order in which they are asked: those of the command line, which are relative to the current
     /// folder, then those of the settings, which are relative to the factory directory.
-    pub(crate) fn new(factory: &Path, arguments: &[Workspace], settings: &[Workspace]) -> Self {
+    ///
+    /// One of the command line that cannot be opened is a mistake of this run; its words name a
+    /// folder of this machine, so they must not end up in state. One of the settings fails the
+    /// images that need it.
+    pub(crate) fn new(
+        factory: &Path,
+        arguments: &[Workspace],
+        settings: &[Workspace],
+    ) -> Result<Self, CliError> {
         let open = |workspace: &Workspace, dir: PathBuf| Tree {
             dir: ConfinedDir::open(&dir)
                 .map_err(|error| format!("workspace {}: {error}", workspace.dir)),
             workspace: workspace.clone(),
         };
-        let workspaces = arguments
-            .iter()
-            .map(|workspace| open(workspace, PathBuf::from(&workspace.dir)))
-            .chain(
-                settings
-                    .iter()
-                    .map(|workspace| open(workspace, factory.join(&workspace.dir))),
-            )
-            .collect();
-        Self {
+        let mut workspaces = Vec::new();
+        for workspace in arguments {
+            let tree = open(workspace, PathBuf::from(&workspace.dir));
+            if let Err(error) = &tree.dir {
+                return Err(CliError::usage(format!("cannot open the {error}")));
+            }
+            workspaces.push(tree);
+        }
+        workspaces.extend(
+            settings
+                .iter()
+                .map(|workspace| open(workspace, factory.join(&workspace.dir))),
+        );
+        Ok(Self {
             workspaces,
             factory: factory.to_owned(),
             own: OnceLock::new(),
-        }
+        })
     }
 
     /// The tree of a source: a workspace of that repository, else one for every repository, else
@@ -68,7 +81,8 @@ impl Sources {
         match self.own() {
             Some((checkout, dir)) if checkout.is_of(source.host(), source.repo.as_str()) => Ok(dir),
             _ => Err(format!(
-                "no checkout of {repo} is at hand; pass --workspace {repo}=DIR, or add \"{repo}=DIR\" to workspaces in imgfac.yaml",
+                "no checkout of {host}/{repo} is at hand; pass --workspace {repo}=DIR, or add \"{repo}=DIR\" to workspaces in imgfac.yaml",
+                host = source.host(),
                 repo = source.repo
             )),
         }

@@ -121,7 +121,7 @@ pub(crate) fn analyse(
         factory.store.path(),
         &args.workspace,
         &factory.configuration.settings.workspaces,
-    );
+    )?;
     let images = factory.configuration.images.values().filter(|image| {
         scope
             .as_ref()
