@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 
 use imgfac_dockerfile::Options;
 use imgfac_git::Checkout;
-use imgfac_model::{ImageName, Reference, Source, Workspace};
+use imgfac_model::{ImageName, Source, Workspace};
 use imgfac_state::{ConfinedDir, Discovery, Enrolled, FILE_LIMIT, FoundBase, ReadError};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use rayon::prelude::*;
@@ -143,8 +143,7 @@ impl Sources {
             .tree(source)?
             .read(path, FILE_LIMIT)
             .map_err(|error| unreadable(&error, source))?;
-        let mut bases: BTreeMap<Reference, bool> = BTreeMap::new();
-        let mut order = Vec::new();
+        let mut bases = Vec::new();
         for options in options(source) {
             let analysis = imgfac_dockerfile::analyze(&text, &options);
             if let Some(error) = analysis.error {
@@ -153,20 +152,12 @@ impl Sources {
                     error.line, error.column, error.message
                 ));
             }
-            for image in analysis.images {
-                *bases.entry(image.reference.clone()).or_insert_with(|| {
-                    order.push(image.reference.clone());
-                    false
-                }) |= image.reachable;
-            }
+            bases.extend(analysis.images.into_iter().map(|image| FoundBase {
+                reference: image.reference,
+                reachable: image.reachable,
+            }));
         }
-        Ok(order
-            .into_iter()
-            .map(|reference| FoundBase {
-                reachable: bases.get(&reference).copied().unwrap_or(true),
-                reference,
-            })
-            .collect())
+        Ok(bases)
     }
 }
 

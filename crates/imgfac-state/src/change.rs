@@ -65,6 +65,9 @@ pub(crate) fn differences(
             details,
         });
     };
+    if before == after {
+        return None;
+    }
     let mut details = Vec::new();
     let mut keys = changed_keys(
         before.rest.get("enrollment"),
@@ -106,8 +109,7 @@ pub(crate) fn differences(
         // `pending` becoming `success` is no news.
         _ => {}
     }
-    let same = before == after;
-    (!same).then_some(Change {
+    Some(Change {
         subject,
         kind: ChangeKind::Changed,
         details,

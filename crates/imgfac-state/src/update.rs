@@ -32,7 +32,8 @@ pub struct Update<'c> {
     pub now: String,
 }
 
-/// The outcome of discovery: the images that a Dockerfile names, or why they are not known.
+/// The outcome of discovery: the images that a Dockerfile names, or why they are not known. One
+/// may be there more than once; it is reachable if it is so anywhere.
 pub type Discovery = Result<Vec<FoundBase>, String>;
 
 /// An image that a Dockerfile names.
@@ -74,18 +75,17 @@ impl Fleet {
             })
             .collect();
 
-        let mut wanted: BTreeSet<Reference> = images
+        let others = self.bases_of_others(&images, update);
+        let found = images
             .iter()
             .flat_map(|(_, _, bases)| bases.keys())
-            .filter(|reference| !managed.contains_key(reference.repository()))
-            .cloned()
-            .collect();
-        let others = self.bases_of_others(&images, update);
-        wanted.extend(
-            others
-                .iter()
-                .filter_map(|name| Some(self.bases.get(name)?.state.reference.clone())),
-        );
+            .filter(|reference| !managed.contains_key(reference.repository()));
+        let known = others
+            .iter()
+            .filter_map(|name| Some(&self.bases.get(name)?.state.reference));
+        // Many images share few bases.
+        let wanted: BTreeSet<&Reference> = found.chain(known).collect();
+        let wanted = wanted.into_iter().cloned().collect();
         let names = assign_base_names(
             &self.bases_by_reference(),
             &self.taken_names(&wanted),
@@ -211,8 +211,8 @@ impl Fleet {
         managed: &BTreeMap<&Repository, &ImageName>,
         now: &str,
     ) -> Option<Change> {
-        let before = self.images.get(name.as_str()).cloned();
-        let mut after = before.clone().unwrap_or_else(|| {
+        let before = self.images.get(name.as_str());
+        let mut after = before.cloned().unwrap_or_else(|| {
             Stored::new(ImageState {
                 enrolled_at: Some(now.to_owned()),
                 ..ImageState::default()
@@ -260,11 +260,9 @@ impl Fleet {
                 state.discovery_error.take(),
             ),
         };
-        let change = differences(name, before.as_ref(), &after);
+        let change = differences(name, before, &after);
         if discovery.is_some()
-            && before
-                .as_ref()
-                .is_none_or(|before| discovered(before) != discovered(&after))
+            && before.is_none_or(|before| discovered(before) != discovered(&after))
         {
             after.state.last_discovery = Some(now.to_owned());
         }

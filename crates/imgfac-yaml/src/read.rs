@@ -207,20 +207,22 @@ impl Reader<'_> {
     }
 
     fn find_duplicates(&mut self, entries: &[(Node, Node)]) {
-        let mut seen: HashMap<&str, &Node> = HashMap::with_capacity(entries.len());
-        for (key, _) in entries {
-            let Some(text) = key.scalar_text() else {
+        let mut keys: Vec<(&str, &Node)> = entries
+            .iter()
+            .filter_map(|(key, _)| Some((key.scalar_text()?, key)))
+            .collect();
+        // Equal keys stay in the order of the text.
+        keys.sort_by_key(|(text, _)| *text);
+        for group in keys.chunk_by(|(one, _), (other, _)| one == other) {
+            let [(text, first), again @ ..] = group else {
                 continue;
             };
-            if let Some(first) = seen.get(text) {
-                self.duplicates.push(DuplicateKey {
-                    key: text.to_owned(),
+            self.duplicates
+                .extend(again.iter().map(|(_, second)| DuplicateKey {
+                    key: (*text).to_owned(),
                     first: first.span.clone(),
-                    second: key.span.clone(),
-                });
-            } else {
-                seen.insert(text, key);
-            }
+                    second: second.span.clone(),
+                }));
         }
     }
 
