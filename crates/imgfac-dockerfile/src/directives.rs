@@ -167,7 +167,7 @@ pub(crate) fn is_bool(text: &str) -> bool {
 
 fn find<'a>(text: &'a [u8], comment: &[u8], name: Name) -> Option<&'a [u8]> {
     let mut reader = Reader::default();
-    for line in Lines::new(text) {
+    for line in Lines::after_mark(text) {
         let raw = line.raw.strip_suffix(b"\r").unwrap_or(line.raw);
         match reader.line(raw, comment) {
             Ok(Some(found)) if found.name == name => return Some(found.value),
@@ -228,6 +228,8 @@ mod tests {
         check("{\"syntax\": 1}", None);
         check("{\"syntax\": \"a\"", None);
         check("# escape=`\n# escape=`\n# syntax=a", None);
+        check("\u{FEFF}\u{FEFF}# syntax=a", None);
+        check("#!/bin/x\n\u{FEFF}# syntax=a", None);
     }
 
     #[test]

@@ -72,3 +72,10 @@ pub(crate) struct Place {
     pub(crate) line_start: usize,
     pub(crate) span: Range<usize>,
 }
+
+/// Where a mistake is that is not in the file.
+pub(crate) const START: Place = Place {
+    line: 1,
+    line_start: 0,
+    span: 0..0,
+};

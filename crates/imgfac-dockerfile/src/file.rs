@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use crate::budget::Budget;
 use crate::directives;
-use crate::error::Place;
+use crate::error::{Place, START};
 use crate::instruction::{self, Instruction, Word};
 use crate::node::trigger_text;
 use crate::parse::{self, Failure, Statement};
@@ -56,10 +56,7 @@ pub(crate) struct File {
 pub(crate) fn read(text: &[u8], budget: &mut Budget) -> Result<File, Failure> {
     let at_start = |message: String| Failure {
         message,
-        place: Place {
-            line: 1,
-            ..Place::default()
-        },
+        place: START,
     };
     if text.is_empty() {
         return Err(at_start("the Dockerfile cannot be empty".to_owned()));

@@ -85,7 +85,7 @@ mod tests {
         check("COPY <<a.txt <<-b.txt /", &["a.txt", "-b.txt"]);
         check("RUN 3<<EOF cat", &["EOF"]);
         check("RUN cat << EOF", &["EOF"]);
-        check("RUN cat <<- EOF", &["-EOF"]);
+        check("RUN cat <<\t\rEOF", &["EOF"]);
         check("RUN cat <<'EOF' <<\"E O\"", &["EOF", "E O"]);
         check("RUN cat <<E\\OF", &["EOF"]);
         check("RUN cat <<$X <<${Y}", &["$X", "${Y}"]);
@@ -101,6 +101,8 @@ mod tests {
         check("RUN cat \\<<EOF", &[]);
         check("RUN cat <<EOF<x", &[]);
         check("RUN cat <<", &[]);
+        check("RUN cat <<- EOF", &[]);
+        check("RUN cat <<\u{A0}EOF <<\x0BEOF", &[]);
         check("RUN cat <<\"\"", &[]);
         check("RUN (<<EOF)", &[]);
         check("RUN echo \"a <<EOF", &[]);

@@ -278,20 +278,14 @@ impl<'a> Lexer<'a> {
         Ok((result, self.finish(&mut words)))
     }
 
-    /// `<<` takes the blanks after it into the word, so that `<< EOF` is one.
+    /// `<<` takes the blanks after it into the word, so that `<< EOF` is one; `<<- EOF` is two.
     fn redirection(&mut self) -> String {
         let mut text = String::from("<");
         self.next();
         if self.peek() == Some('<') {
             self.next();
             text.push('<');
-            if self.peek() == Some('-') {
-                self.next();
-                text.push('-');
-            }
-            while let Some(c) = self.peek()
-                && is_space(c)
-            {
+            while let Some(c @ ('\t' | '\r' | ' ')) = self.peek() {
                 self.next();
                 text.push(c);
             }

@@ -39,11 +39,20 @@ pub(crate) struct Lines<'a> {
 }
 
 impl<'a> Lines<'a> {
+    /// The lines of a file, which may begin with a byte order mark.
     pub(crate) fn new(text: &'a [u8]) -> Self {
-        let position = if text.starts_with(BOM) { BOM.len() } else { 0 };
+        let mut lines = Self::after_mark(text);
+        if text.starts_with(BOM) {
+            lines.position = BOM.len();
+        }
+        lines
+    }
+
+    /// The lines of a text that is no whole file: what looks like a mark is a character.
+    pub(crate) fn after_mark(text: &'a [u8]) -> Self {
         Self {
             text,
-            position,
+            position: 0,
             number: 0,
             too_long: false,
         }

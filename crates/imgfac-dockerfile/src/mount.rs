@@ -58,16 +58,21 @@ fn fields(value: &str) -> Result<Vec<String>, String> {
     }
 }
 
-/// The `from` of a mount; empty when it has none.
+/// The `from` of a mount; empty when it has none. A cache starts from `scratch`.
 ///
 /// All other fields may hold variables, so BuildKit looks at them only when the stage is built.
 pub(crate) fn from_of_mount(value: &str) -> Result<String, String> {
     let fields = fields(value).map_err(|error| format!("failed to parse csv mounts: {error}"))?;
     let mut from = String::new();
+    let mut is_cache = false;
     for field in fields {
-        if let Some((key, value)) = field.split_once('=')
-            && lower(key) == "from"
-        {
+        let Some((key, value)) = field.split_once('=') else {
+            continue;
+        };
+        let key = lower(key);
+        if key == "type" {
+            is_cache = value.eq_ignore_ascii_case("cache");
+        } else if key == "from" {
             // A `$` at the very end is no variable.
             if value
                 .char_indices()
@@ -80,6 +85,9 @@ pub(crate) fn from_of_mount(value: &str) -> Result<String, String> {
             }
             value.clone_into(&mut from);
         }
+    }
+    if from.is_empty() && is_cache {
+        from.push_str("scratch");
     }
     Ok(from)
 }
@@ -129,7 +137,9 @@ mod tests {
         check("type=bind,\"from=a\",x", "a");
         check("\"target=/a,b\",from=c", "c");
         check("\"from=a\"\"b\"", "a\"b");
-        check("type=cache,target=/x", "");
+        check("type=cache,target=/x", "scratch");
+        check("type=cache,target=/x,from=a", "a");
+        check("type=tmpfs,target=/x", "");
         check("from", "");
         check("from=", "");
         check("from=a$", "a$");

@@ -114,10 +114,26 @@ pub(crate) enum Names {
 impl<'a> Node<'a> {
     /// Splits an instruction.
     pub(crate) fn read(line: &'a [u8], escape: u8) -> Result<Self, String> {
-        Self::read_at(line, line, escape, false)
+        let mut node = Self::split(line, line, escape)?;
+        if let Some(text) = node.trigger() {
+            let child = Self::split(line, text, escape)?;
+            let mut inner = child.trigger();
+            node.child = Some(Box::new(child));
+            // A trigger that is itself ONBUILD is refused later; mistakes within it come first.
+            while let Some(text) = inner {
+                inner = Self::split(line, text, escape)?.trigger();
+            }
+        }
+        Ok(node)
     }
 
-    fn read_at(line: &'a [u8], text: &'a [u8], escape: u8, nested: bool) -> Result<Self, String> {
+    /// The instruction after ONBUILD.
+    fn trigger(&self) -> Option<&'a [u8]> {
+        (self.keyword == Some(Keyword::OnBuild) && !self.rest.is_empty()).then_some(self.rest)
+    }
+
+    /// Splits the instruction `text`, which is a part of `line`.
+    fn split(line: &'a [u8], text: &'a [u8], escape: u8) -> Result<Self, String> {
         let text = trim(text);
         let length = text.iter().position(|&b| is_blank(b)).unwrap_or(text.len());
         let (word, rest) = text.split_at_checked(length).unwrap_or((text, &[]));
@@ -152,14 +168,6 @@ impl<'a> Node<'a> {
             Some(Keyword::Env) => node.names = names(node.rest, "ENV", escape)?,
             Some(Keyword::Label) => node.names = names(node.rest, "LABEL", escape)?,
             Some(Keyword::Arg) => node.words = QuotedWords::new(node.rest, escape).collect(),
-            Some(Keyword::OnBuild) if !node.rest.is_empty() => {
-                if nested {
-                    // It is an error however deep it goes, so there is no need to go there.
-                    return Err("Chaining ONBUILD via `ONBUILD ONBUILD` isn't allowed".to_owned());
-                }
-                let child = Self::read_at(line, node.rest, escape, true)?;
-                node.child = Some(Box::new(child));
-            }
             _ => {}
         }
         Ok(node)
@@ -370,11 +378,12 @@ mod tests {
 
     #[test]
     fn triggers_do_not_nest() {
-        let deep = "ONBUILD ".repeat(100_000) + "RUN x";
-        check(
-            &deep,
-            "error: Chaining ONBUILD via `ONBUILD ONBUILD` isn't allowed",
-        );
+        let deep = |inner: &str| "ONBUILD ".repeat(100_000) + inner;
+        let line = deep("RUN x");
+        let child = Node::read(line.as_bytes(), b'\\').unwrap().child.unwrap();
+        assert_eq!(child.keyword, Some(Keyword::OnBuild));
+        assert!(child.child.is_none());
+        check(&deep("ENV A"), "error: ENV must have two arguments");
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use crate::budget::Budget;
 use crate::directives::{Escape, too_long_message};
-use crate::error::Place;
+use crate::error::{Place, START};
 use crate::heredoc;
 use crate::lines::{Lines, cut_continuation, is_comment};
 use crate::node::Node;
@@ -176,10 +176,7 @@ pub(crate) fn parse(
     if !any {
         return Err(Failure {
             message: "file with no instructions".to_owned(),
-            place: Place {
-                line: 1,
-                ..Place::default()
-            },
+            place: START,
         });
     }
     if lines.too_long() {

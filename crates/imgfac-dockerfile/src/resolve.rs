@@ -7,11 +7,11 @@ use imgfac_model::Reference;
 use crate::analysis::{Analysis, Base, Image, Options, Role, Stage, Syntax, UndefinedArg, Use};
 use crate::budget::{Budget, ERROR_LIMIT, TRIGGER_LIMIT};
 use crate::directives;
-use crate::error::{Error, ErrorKind, Place};
+use crate::error::{Error, ErrorKind, Place, START};
 use crate::file::{self, File, SourceText, StageText};
 use crate::graph::Graph;
 use crate::lex::{self, Scope};
-use crate::platform::is_platform;
+use crate::platform::Platform;
 use crate::scope::Globals;
 use crate::text::{lossy, lower, shown};
 
@@ -46,6 +46,7 @@ pub fn analyze(text: &[u8], options: &Options) -> Analysis {
 /// The steps of a build, in order: the mistake of an earlier step is reported first.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Step {
+    Platform,
     Args,
     Bases,
     Target,
@@ -130,6 +131,7 @@ impl<'a> Resolver<'a> {
 
     fn run(&mut self) {
         let file = self.file;
+        self.build_platform();
         for (index, stage) in file.stages.iter().enumerate() {
             self.base(index, stage);
         }
@@ -205,6 +207,20 @@ impl<'a> Resolver<'a> {
     fn push(&mut self, step: Step, error: Error) {
         if self.errors.len() < ERROR_LIMIT {
             self.errors.push((step, error));
+        }
+    }
+
+    /// Checks the platform that is asked for.
+    fn build_platform(&mut self) {
+        if let Some(platform) = self.options.platform.as_deref()
+            && !platform.is_empty()
+            && Platform::parse(platform).is_none()
+        {
+            let message = format!(
+                "failed to parse target platform {}: it is not os/arch or os/arch/variant",
+                shown(platform)
+            );
+            self.error(Step::Platform, message, &START);
         }
     }
 
@@ -289,7 +305,7 @@ impl<'a> Resolver<'a> {
                     shown(platform)
                 )
             }
-            Ok((text, _)) if is_platform(&text) => return,
+            Ok((text, _)) if Platform::parse(&text).is_some() => return,
             Ok((text, advice)) => format!(
                 "failed to parse platform {}: {:?} is not os/arch or os/arch/variant{advice}",
                 shown(platform),
@@ -370,11 +386,7 @@ impl<'a> Resolver<'a> {
         let found = self.names.get(lower(name).as_ref()).copied();
         if found.is_none() {
             let message = format!("target stage {:?} could not be found", shown(name));
-            let place = Place {
-                line: 1,
-                ..Place::default()
-            };
-            self.error(Step::Target, message, &place);
+            self.error(Step::Target, message, &START);
         }
         found
     }
@@ -414,6 +426,10 @@ impl<'a> Resolver<'a> {
                     let error = self.make_error(Step::Sources, message, &source.place);
                     return Err((Step::Sources, error));
                 };
+                if !matches!(target, Target::Stage(_)) {
+                    // Each use of a source takes a number, also one by a number.
+                    self.numbered.push(target);
+                }
                 if let Target::Image(image) = target {
                     self.reuse(image, stage, source, on_build);
                 }
@@ -536,7 +552,12 @@ impl<'a> Resolver<'a> {
     fn order(&mut self, is_reachable: &dyn Fn(usize) -> bool) {
         for stage in (0..self.edges.len()).filter(|&stage| is_reachable(stage)) {
             let edges = self.edges.get(stage).cloned().unwrap_or_default();
-            for Edge { to, source } in edges.into_iter().filter(|edge| edge.to > stage) {
+            // A mount without `from` has the build context, even if a stage is called `scratch`.
+            let named = |edge: &Edge<'_>| !edge.source.text.is_empty();
+            for Edge { to, source } in edges
+                .into_iter()
+                .filter(|edge| edge.to > stage && named(edge))
+            {
                 let verb = if source.is_copy { "copy" } else { "mount" };
                 let message = format!(
                     "cannot {verb} from stage {:?}, it needs to be defined before current stage {:?}",

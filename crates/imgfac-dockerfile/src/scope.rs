@@ -4,12 +4,16 @@ use std::collections::HashSet;
 
 use crate::analysis::Options;
 use crate::budget::Budget;
-use crate::error::{Error, ErrorKind};
+use crate::error::{Error, ErrorKind, START};
 use crate::file::File;
 use crate::lex::{self, Scope};
-use crate::text::shown;
+use crate::platform::Platform;
+use crate::text::{lower, shown};
 
 const BUILD_PLATFORM: &str = "linux/amd64";
+
+/// The one variable whose value BuildKit itself reads.
+const DATE: &str = "SOURCE_DATE_EPOCH";
 
 /// The variables of a file, and which of its `ARG`s were declared.
 pub(crate) struct Globals {
@@ -52,6 +56,12 @@ impl Globals {
                 }
             }
         }
+        if let Some(value) = bad_date(&values, file, options) {
+            let place = file.args.iter().rfind(|arg| arg.name == DATE);
+            let place = place.map_or(&START, |arg| &arg.place);
+            let message = format!("invalid {DATE}: {}", shown(value));
+            errors.push(Error::new(text, ErrorKind::Arg, message, place));
+        }
         Self { values, declared }
     }
 
@@ -87,28 +97,44 @@ impl Globals {
     }
 }
 
+/// The date to build with, when it is none: not a number, not `context`, and not a stage.
+fn bad_date<'a>(values: &'a Scope, file: &File, options: &'a Options) -> Option<&'a str> {
+    let value = options.build_args.get(DATE).or_else(|| values.get(DATE))?;
+    let is_stage = |name: &String| lower(name) == lower(value);
+    let names = || file.stages.iter().filter_map(|stage| stage.name.as_ref());
+    let good = value.is_empty()
+        || value.parse::<i64>().is_ok()
+        || value == "context"
+        || names().any(is_stage);
+    (!good).then_some(value)
+}
+
 fn predefined(file: &File, options: &Options) -> Scope {
-    let target = options.platform.as_deref().unwrap_or(BUILD_PLATFORM);
+    let asked = options.platform.as_deref().and_then(Platform::parse);
+    let build = Platform::parse(BUILD_PLATFORM);
     let last_stage = file.stages.last().and_then(|stage| stage.name.as_deref());
     let target_stage = options
         .target
         .as_deref()
-        .or(last_stage)
         .filter(|name| !name.is_empty())
+        .or(last_stage)
         .unwrap_or("default");
     let mut values = Scope::new();
     let mut set = |name: &str, value: &str| {
         let value = options.build_args.get(name).map_or(value, String::as_str);
         values.insert(name.to_owned(), value.to_owned());
     };
-    for (prefix, platform) in [("BUILD", BUILD_PLATFORM), ("TARGET", target)] {
-        let mut parts = platform.splitn(3, '/');
-        let mut part = || parts.next().unwrap_or_default();
-        set(&format!("{prefix}PLATFORM"), platform);
-        set(&format!("{prefix}OS"), part());
-        set(&format!("{prefix}ARCH"), part());
-        set(&format!("{prefix}VARIANT"), part());
-        set(&format!("{prefix}OSVERSION"), "");
+    for (prefix, platform) in [
+        ("BUILD", build.as_ref()),
+        ("TARGET", asked.as_ref().or(build.as_ref())),
+    ] {
+        if let Some(platform) = platform {
+            set(&format!("{prefix}PLATFORM"), &platform.to_string());
+            set(&format!("{prefix}OS"), &platform.system);
+            set(&format!("{prefix}OSVERSION"), &platform.version);
+            set(&format!("{prefix}ARCH"), &platform.architecture);
+            set(&format!("{prefix}VARIANT"), &platform.variant);
+        }
     }
     set("TARGETSTAGE", target_stage);
     values
