@@ -13,9 +13,13 @@ const ALLOWED: &[(&str, &[&str])] = &[
         "imgfac-state",
         &["imgfac-yaml", "imgfac-git", "imgfac-model"],
     ),
+    // Not a part of the program: tests and xtask use it.
+    ("imgfac-conformance", &[]),
     (
         "imgfac-kargo",
         &[
+            // In tests.
+            "imgfac-conformance",
             "imgfac-rebuild",
             "imgfac-graph",
             "imgfac-yaml",
@@ -34,8 +38,14 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "imgfac-yaml",
         ],
     ),
-    ("xtask", &["imgfac-cli", "imgfac-tests"]),
+    (
+        "xtask",
+        &["imgfac-cli", "imgfac-conformance", "imgfac-tests"],
+    ),
 ];
+
+/// Crates that no program may link: they are heavy, and only tests and xtask need them.
+const TOOLS: &[&str] = &["imgfac-conformance"];
 
 /// The package of black-box tests may depend on anything.
 const FREE: &str = "imgfac-tests";
@@ -64,6 +74,12 @@ pub(super) fn check(workspace: &Workspace) -> Vec<String> {
             let name = dependency.name.as_str();
             if ours.contains(&name) && !allowed.contains(&name) {
                 wrong.push(format!("{} must not depend on {name}", package.name));
+            }
+            if TOOLS.contains(&name)
+                && dependency.kind.as_deref() != Some("dev")
+                && package.name != "xtask"
+            {
+                wrong.push(format!("only tests of {} may use {name}", package.name));
             }
         }
     }

@@ -1,0 +1,7 @@
+//! The checker on manifests that break one rule each, with small schemas of our own.
+
+#![expect(clippy::unwrap_used, reason = "helpers of tests may panic")]
+
+mod broken;
+mod reading;
+mod small;
