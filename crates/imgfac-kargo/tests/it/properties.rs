@@ -160,7 +160,7 @@ fn base() -> impl Strategy<Value = (BaseName, BaseState)> {
     })
 }
 
-fn fleet() -> impl Strategy<Value = Owned> {
+pub(crate) fn fleet() -> impl Strategy<Value = Owned> {
     let image = (enrolment(), option::of(state()));
     let repository = option::of(("(main|1\\.0)", path())).prop_map(|it| {
         it.map(|(branch, path)| StateRepository {
