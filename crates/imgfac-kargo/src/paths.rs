@@ -120,6 +120,7 @@ mod tests {
             platforms: Vec::new(),
             workflow: None,
             inputs: Default::default(),
+            cause_inputs: false,
             job: None,
             variables: Default::default(),
             url: None,

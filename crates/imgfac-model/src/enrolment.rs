@@ -26,6 +26,14 @@ pub struct Enrolment {
     /// How long a base update is held back.
     #[serde(default)]
     pub rebuild_delay: Delay,
+    /// How long an update of a managed base is held back, counted from its push; `None` is the
+    /// setting of the factory.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cascade_delay: Option<Delay>,
+    /// How long updates are gathered before they start one rebuild together; `None` is the setting
+    /// of the factory.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub coordination_window: Option<Delay>,
     /// Whether a rebuild may start without a person.
     #[serde(default = "yes")]
     pub auto_rebuild: bool,
@@ -71,6 +79,9 @@ pub struct UpdateTarget {
     /// `yaml-update`: the key that holds the tag or digest.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,
+    /// Whether the change is proposed in a pull request instead of pushed.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub pull_request: bool,
 }
 
 /// What entries get where they say nothing, from `imgfac.yaml`.
@@ -80,6 +91,12 @@ pub struct Defaults {
     /// `rebuildDelay`; 7 days.
     #[serde(default)]
     pub rebuild_delay: Delay,
+    /// `cascadeDelay`; at once.
+    #[serde(default = "at_once")]
+    pub cascade_delay: Delay,
+    /// `coordinationWindow`; 30 minutes.
+    #[serde(default = "half_an_hour")]
+    pub coordination_window: Delay,
     /// `autoRebuild`; true.
     #[serde(default = "yes")]
     pub auto_rebuild: bool,
@@ -98,6 +115,8 @@ impl Default for Defaults {
     fn default() -> Self {
         Self {
             rebuild_delay: Delay::default(),
+            cascade_delay: at_once(),
+            coordination_window: half_an_hour(),
             auto_rebuild: yes(),
             criticality: normal(),
             registry: docker_hub(),
@@ -108,6 +127,14 @@ impl Default for Defaults {
 
 fn yes() -> bool {
     true
+}
+
+fn at_once() -> Delay {
+    Delay::new("0").unwrap_or_default()
+}
+
+fn half_an_hour() -> Delay {
+    Delay::new("30m").unwrap_or_default()
 }
 
 fn normal() -> Criticality {

@@ -97,6 +97,30 @@ choice! {
 }
 
 choice! {
+    /// Who sends webhooks, in Kargo's terms.
+    ReceiverKind: "kind of webhook receiver" {
+        /// JFrog Artifactory.
+        Artifactory = "artifactory",
+        /// Azure DevOps and Azure Container Registry.
+        Azure = "azure",
+        /// Bitbucket.
+        Bitbucket = "bitbucket",
+        /// Docker Hub.
+        DockerHub = "dockerhub",
+        /// Gitea.
+        Gitea = "gitea",
+        /// GitHub, its packages included.
+        GitHub = "github",
+        /// GitLab.
+        GitLab = "gitlab",
+        /// Harbor.
+        Harbor = "harbor",
+        /// Quay.
+        Quay = "quay",
+    }
+}
+
+choice! {
     /// How the last discovery of an image ended.
     DiscoveryStatus: "discovery status" {
         /// Not yet tried.

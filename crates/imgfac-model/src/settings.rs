@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::enrolment::Defaults;
 use crate::path::RelativePath;
+use crate::policy::ReceiverKind;
 use crate::source::{Branch, RepoPath, WebUrl};
 use crate::text::{InvalidValue, text_newtype};
 
@@ -24,6 +25,62 @@ pub struct Settings {
     pub state_repository: Option<StateRepository>,
     /// What runs inside the cluster.
     pub analysis: Analysis,
+    /// Registries that are asked in another way, by host.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub registries: BTreeMap<String, Registry>,
+    /// Who tells the cluster about pushes, so that it need not wait for the next poll.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub webhook_receivers: Vec<WebhookReceiver>,
+    /// What a waiting rebuild polls; `None` is the API server of the cluster.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub probe: Option<WebUrl>,
+}
+
+/// How a registry is asked.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Registry {
+    /// A pull-through mirror of it: `host` or `host/path`, which takes the place of the registry
+    /// in the name of an image.
+    pub mirror: String,
+}
+
+/// Something that sends webhooks to the cluster.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct WebhookReceiver {
+    /// Its name, unique among the receivers.
+    pub name: SecretName,
+    /// Who sends.
+    #[serde(rename = "type")]
+    pub kind: ReceiverKind,
+    /// The Secret that the sender shares.
+    pub secret: SecretName,
+}
+
+text_newtype! {
+    /// The name of a Secret: a DNS subdomain
+    /// (<https://kubernetes.io/docs/concepts/overview/working-with-objects/names/>).
+    SecretName, check_secret_name
+}
+
+fn check_secret_name(text: &str) -> Result<String, InvalidValue> {
+    let label = |label: &str| {
+        !label.is_empty()
+            && label
+                .chars()
+                .all(|c| matches!(c, 'a'..='z' | '0'..='9' | '-'))
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+    };
+    if text.len() <= 253 && text.split('.').all(label) {
+        return Ok(text.to_owned());
+    }
+    Err(InvalidValue {
+        what: "Kubernetes name",
+        problem: crate::text::shown(text),
+        expected: "lower-case letters, digits, \"-\" and \".\"",
+    })
 }
 
 text_newtype! {

@@ -41,6 +41,9 @@ pub struct Source {
     /// GitHub: further inputs of the workflow.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub inputs: BTreeMap<String, String>,
+    /// Whether the workflow or pipeline takes our own inputs, which tell it why it runs.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub cause_inputs: bool,
     /// GitLab: the job.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub job: Option<String>,

@@ -126,6 +126,8 @@ pub(crate) fn enrollment(enrolled: &Enrolled) -> Value {
         repository,
         source,
         rebuild_delay,
+        cascade_delay,
+        coordination_window,
         auto_rebuild,
         criticality,
         allow_tags,
@@ -141,6 +143,12 @@ pub(crate) fn enrollment(enrolled: &Enrolled) -> Value {
         entries.push(("source", self::source(source, &enrolled.legacy_source)));
     }
     entries.push(("rebuildDelay", text(&rebuild_delay.to_string())));
+    for (key, delay) in [
+        ("cascadeDelay", cascade_delay),
+        ("coordinationWindow", coordination_window),
+    ] {
+        entries.extend(delay.as_ref().map(|delay| (key, text(&delay.to_string()))));
+    }
     entries.push(("autoRebuild", Value::Plain(auto_rebuild.to_string())));
     entries.push(("criticality", text(criticality.as_str())));
     // Of an external image these stand at the top of the file, where the predecessor put them.
@@ -192,6 +200,10 @@ fn source(source: &Source, legacy: &[(String, Value)]) -> Value {
         source.workflow.as_ref().map(|file| text(file.as_str())),
     );
     add("inputs", filled_map(&source.inputs));
+    add(
+        "causeInputs",
+        source.cause_inputs.then(|| Value::Plain("true".into())),
+    );
     add("job", source.job.as_deref().map(text));
     add("variables", filled_map(&source.variables));
     add("url", source.url.as_ref().map(|url| text(url.as_str())));
@@ -210,6 +222,11 @@ fn update(target: &UpdateTarget) -> Value {
         ("type", text(target.kind.as_str())),
     ];
     entries.extend(target.key.as_deref().map(|key| ("key", text(key))));
+    entries.extend(
+        target
+            .pull_request
+            .then(|| ("pullRequest", Value::Plain("true".into()))),
+    );
     pairs(entries)
 }
 

@@ -15,6 +15,8 @@ pub(crate) const ENTRY_KEYS: &[&str] = &[
     "repository",
     "source",
     "rebuildDelay",
+    "cascadeDelay",
+    "coordinationWindow",
     "autoRebuild",
     "criticality",
     "allowTags",
@@ -36,13 +38,14 @@ pub(crate) const SOURCE_KEYS: &[&str] = &[
     "platforms",
     "workflow",
     "inputs",
+    "causeInputs",
     "job",
     "variables",
     "url",
 ];
 
 /// The keys of an item of `updates`.
-pub(crate) const UPDATE_KEYS: &[&str] = &["repo", "branch", "path", "type", "key"];
+pub(crate) const UPDATE_KEYS: &[&str] = &["repo", "branch", "path", "type", "key", "pullRequest"];
 
 /// Keys that the predecessor's users have in their files: kept in state, without effect here.
 pub(crate) const LEGACY_ENTRY_KEYS: &[&str] = &["local", "owner"];
@@ -106,6 +109,8 @@ fn entry(node: &Node, decoder: &mut Decoder<'_>, defaults: &Defaults) -> Option<
     let rebuild_delay = fields
         .value(decoder, "rebuildDelay")
         .unwrap_or_else(|| defaults.rebuild_delay.clone());
+    let cascade_delay = fields.value(decoder, "cascadeDelay");
+    let coordination_window = fields.value(decoder, "coordinationWindow");
     let auto_rebuild = fields
         .boolean(decoder, "autoRebuild")
         .unwrap_or(defaults.auto_rebuild);
@@ -140,6 +145,8 @@ fn entry(node: &Node, decoder: &mut Decoder<'_>, defaults: &Defaults) -> Option<
                 repository,
                 source,
                 rebuild_delay,
+                cascade_delay,
+                coordination_window,
                 auto_rebuild,
                 criticality,
                 allow_tags,
@@ -285,6 +292,7 @@ fn source(
         platforms,
         workflow: keys.value(decoder, "workflow"),
         inputs,
+        cause_inputs: keys.boolean(decoder, "causeInputs").unwrap_or(false),
         job: keys
             .get("job")
             .and_then(|node| one_line(node, "job", decoder)),
@@ -313,7 +321,8 @@ fn check_provider(source: &Source, keys: &mut Fields<'_>, decoder: &mut Decoder<
     let unused: &[&str] = match source.provider {
         Provider::GitHub => &["job", "variables", "url"],
         Provider::GitLab => &["workflow", "inputs", "url"],
-        Provider::Webhook => &["workflow", "inputs", "job", "variables"],
+        // A webhook is told why in any case: nobody but its receiver says what it takes.
+        Provider::Webhook => &["workflow", "inputs", "job", "variables", "causeInputs"],
     };
     for key in unused {
         if let Some(range) = keys.key_span(key) {
@@ -385,6 +394,10 @@ fn update(node: &Node, decoder: &mut Decoder<'_>, defaults: &Defaults) -> Option
     let key = keys
         .get("key")
         .and_then(|node| one_line(node, "key", decoder));
+    if kind == Some(UpdateKind::YamlUpdate) && key.is_none() && keys.key_span("key").is_none() {
+        keys.missing(decoder, "key", "image.tag");
+    }
+    let pull_request = keys.boolean(decoder, "pullRequest").unwrap_or(false);
     keys.finish(decoder, UPDATE_KEYS);
     Some(UpdateTarget {
         repo: repo?,
@@ -392,6 +405,7 @@ fn update(node: &Node, decoder: &mut Decoder<'_>, defaults: &Defaults) -> Option
         path: path?,
         kind: kind?,
         key,
+        pull_request,
     })
 }
 

@@ -4,7 +4,8 @@
 //! same. What a schema cannot say, such as unique names, only `imgfac check` finds.
 
 use imgfac_model::{
-    Criticality, DiscoveryStatus, IMAGE_NAME_LIMIT, Provider, SelectionStrategy, UpdateKind,
+    Criticality, DiscoveryStatus, IMAGE_NAME_LIMIT, Provider, ReceiverKind, SelectionStrategy,
+    UpdateKind,
 };
 use serde_json::{Map, Value, json};
 
@@ -26,6 +27,7 @@ const DELAY: &str = r"^(0|([0-9]+(ms|s|m|h|d|w))+)$";
 const REPOSITORY: &str = r"^[A-Za-z0-9_.][A-Za-z0-9_.-]*(/[A-Za-z0-9_.][A-Za-z0-9_.-]*)+$";
 const BRANCH: &str = r"^[a-zA-Z0-9]([a-zA-Z0-9._/-]*[a-zA-Z0-9_-])?$";
 const PATH: &str = r"^[^/\\].*$";
+const SECRET: &str = r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$";
 
 fn file(title: &str, body: Value) -> Value {
     let mut schema = Map::from_iter([
@@ -96,7 +98,11 @@ fn images() -> Value {
             },
             "workflow": pattern("GitHub: the workflow's file name; default NAME.yml", r"^[A-Za-z0-9_][A-Za-z0-9._-]*\.ya?ml$"),
             "inputs": texts("GitHub: further inputs of the workflow"),
-            "job": text("GitLab: the job"),
+            "causeInputs": {
+                "description": "Whether the workflow declares the inputs imgfac_reason, imgfac_causes, imgfac_bases and imgfac_rebuild (GitLab: may be given variables of these names in capitals); default false",
+                "type": "boolean"
+            },
+            "job": text("GitLab: the job, told to the pipeline as IMGFAC_JOB"),
             "variables": texts("GitLab: variables of the pipeline"),
             "url": pattern("Webhook: where the request goes", "^https?://"),
             "pipeline": {"description": "A key of the predecessor, without effect", "deprecated": true},
@@ -110,7 +116,8 @@ fn images() -> Value {
             "branch": pattern("default main", BRANCH),
             "path": pattern("The file or folder", PATH),
             "type": choice("How it is changed", UpdateKind::ALL),
-            "key": text("yaml-update: the key that holds the tag or digest"),
+            "key": text("yaml-update: the key that holds the tag or digest, such as image.tag"),
+            "pullRequest": {"description": "Whether to open a pull request instead of pushing; default false", "type": "boolean"},
         }),
     );
     let entry = object(
@@ -128,6 +135,14 @@ fn images() -> Value {
             "source": source,
             "rebuildDelay": {
                 "description": "How long a base update waits, such as 7d, 24h or 1d12h; 0 = at once; default 7d",
+                "oneOf": [{"type": "string", "pattern": DELAY}, {"const": 0}]
+            },
+            "cascadeDelay": {
+                "description": "How long an update of a managed base waits, counted from its push; default 0",
+                "oneOf": [{"type": "string", "pattern": DELAY}, {"const": 0}]
+            },
+            "coordinationWindow": {
+                "description": "How long updates are gathered before they start one rebuild together; default 30m",
                 "oneOf": [{"type": "string", "pattern": DELAY}, {"const": 0}]
             },
             "autoRebuild": {"description": "false: only people start rebuilds; default true", "type": "boolean"},
@@ -154,6 +169,8 @@ fn settings() -> Value {
         &[],
         json!({
             "rebuildDelay": pattern("default 7d", DELAY),
+            "cascadeDelay": pattern("How long an update of a managed base waits; default 0", DELAY),
+            "coordinationWindow": pattern("How long updates are gathered for one rebuild; default 30m", DELAY),
             "autoRebuild": {"description": "default true", "type": "boolean"},
             "criticality": choice("default normal", Criticality::ALL),
             "registry": text("default docker.io"),
@@ -185,6 +202,20 @@ fn settings() -> Value {
             {"type": "object", "additionalProperties": {"type": "string"}}
         ]
     });
+    let registry = object(
+        "How a registry is asked",
+        &["mirror"],
+        json!({"mirror": text("A pull-through mirror, host or host/path, that is polled instead")}),
+    );
+    let receiver = object(
+        "Something that sends webhooks to the cluster",
+        &["type", "secret"],
+        json!({
+            "name": pattern("Its name; default its type", SECRET),
+            "type": choice("Who sends", ReceiverKind::ALL),
+            "secret": pattern("The Secret that the sender shares", SECRET),
+        }),
+    );
     let body = object(
         "Every setting has a default",
         &[],
@@ -194,6 +225,17 @@ fn settings() -> Value {
             "workspaces": workspaces,
             "stateRepository": state_repository,
             "analysis": analysis,
+            "registries": {
+                "description": "Registries that are asked in another way, by host",
+                "type": "object",
+                "additionalProperties": registry
+            },
+            "webhookReceivers": {
+                "description": "Who tells the cluster about pushes",
+                "type": "array",
+                "items": receiver
+            },
+            "probe": pattern("What a waiting rebuild polls; default the API server of the cluster", "^https?://"),
         }),
     );
     file("imgfac.yaml of Image Factory", body)
@@ -324,6 +366,17 @@ mod tests {
         assert_eq!(
             keys(&all, "/properties/analysis/properties"),
             sorted(settings::ANALYSIS_KEYS)
+        );
+        assert_eq!(
+            keys(
+                &all,
+                "/properties/registries/additionalProperties/properties"
+            ),
+            sorted(settings::REGISTRY_KEYS)
+        );
+        assert_eq!(
+            keys(&all, "/properties/webhookReceivers/items/properties"),
+            sorted(settings::RECEIVER_KEYS)
         );
     }
 }

@@ -1,7 +1,10 @@
 //! `imgfac.yaml`: settings, each with a default.
 
+use std::collections::BTreeMap;
+
 use imgfac_model::{
-    Analysis, Code, Criticality, Defaults, Delay, Repository, Settings, StateRepository, Workspace,
+    Analysis, Code, Criticality, Defaults, Delay, ReceiverKind, Registry, Repository, SecretName,
+    Settings, StateRepository, WebhookReceiver, Workspace,
 };
 use imgfac_yaml::Node;
 
@@ -14,10 +17,15 @@ pub(crate) const SETTINGS_KEYS: &[&str] = &[
     "workspaces",
     "stateRepository",
     "analysis",
+    "registries",
+    "webhookReceivers",
+    "probe",
 ];
 /// The keys of `defaults`.
 pub(crate) const DEFAULTS_KEYS: &[&str] = &[
     "rebuildDelay",
+    "cascadeDelay",
+    "coordinationWindow",
     "autoRebuild",
     "criticality",
     "registry",
@@ -27,6 +35,10 @@ pub(crate) const DEFAULTS_KEYS: &[&str] = &[
 pub(crate) const STATE_REPOSITORY_KEYS: &[&str] = &["url", "branch", "path"];
 /// The keys of `analysis`.
 pub(crate) const ANALYSIS_KEYS: &[&str] = &["image", "gitSecret", "labels"];
+/// The keys of an item of `registries`.
+pub(crate) const REGISTRY_KEYS: &[&str] = &["mirror"];
+/// The keys of an item of `webhookReceivers`.
+pub(crate) const RECEIVER_KEYS: &[&str] = &["name", "type", "secret"];
 
 /// Reads the settings, reporting every mistake; what is wrong or absent gets its default.
 pub(crate) fn read(root: &Node, decoder: &mut Decoder<'_>) -> Settings {
@@ -83,9 +95,8 @@ pub(crate) fn read(root: &Node, decoder: &mut Decoder<'_>) -> Settings {
                     .and_then(|node| container_image(node, decoder))
                     .unwrap_or(default.image),
                 git_secret: keys
-                    .get("gitSecret")
-                    .and_then(|node| secret_name(node, decoder))
-                    .unwrap_or(default.git_secret),
+                    .value::<SecretName>(decoder, "gitSecret")
+                    .map_or(default.git_secret, String::from),
                 labels: keys
                     .get("labels")
                     .map(|node| decoder.text_map(node, "labels"))
@@ -93,8 +104,113 @@ pub(crate) fn read(root: &Node, decoder: &mut Decoder<'_>) -> Settings {
             };
         },
     );
+    if let Some(node) = fields.get("registries") {
+        settings.registries = registries(node, decoder);
+    }
+    if let Some(node) = fields.get("webhookReceivers") {
+        settings.webhook_receivers = receivers(node, decoder);
+    }
+    settings.probe = fields.value(decoder, "probe");
     fields.finish(decoder, SETTINGS_KEYS);
     settings
+}
+
+/// A mapping of hosts to how they are asked.
+fn registries(node: &Node, decoder: &mut Decoder<'_>) -> BTreeMap<String, Registry> {
+    let mut registries = BTreeMap::new();
+    let Some(hosts) = decoder.fields(node, "registries") else {
+        return registries;
+    };
+    for host in &hosts.entries {
+        // Through the rules of images, so that `index.docker.io` is the `docker.io` of references.
+        let registry = Repository::new(host.key, "acme/image")
+            .map(|repository| repository.registry().to_owned());
+        let Some(mut keys) = decoder.fields(host.value, host.key) else {
+            continue;
+        };
+        let mirror = match keys.get("mirror") {
+            Some(node) => mirror(node, decoder),
+            None => {
+                keys.missing(decoder, "mirror", "mirror.example.com/docker-hub");
+                None
+            }
+        };
+        keys.finish(decoder, REGISTRY_KEYS);
+        match (registry, mirror) {
+            (Ok(registry), Some(mirror)) => {
+                registries.insert(registry, Registry { mirror });
+            }
+            (Ok(_), None) => {}
+            (Err(error), _) => decoder.error(
+                Code::InvalidValue,
+                host.value,
+                format!("invalid registry: {error}"),
+                "expected the host name of a registry, such as docker.io, before it",
+            ),
+        }
+    }
+    registries
+}
+
+/// `host` or `host/path`, which stand before the name of an image.
+fn mirror(node: &Node, decoder: &mut Decoder<'_>) -> Option<String> {
+    let text = decoder.text(node, "mirror")?.trim_end_matches('/');
+    match Repository::parse(&format!("{text}/acme/image")) {
+        Ok(repository) if repository.to_string() == format!("{text}/acme/image") => {
+            Some(text.to_owned())
+        }
+        _ => {
+            decoder.error(
+                Code::InvalidValue,
+                node,
+                "invalid mirror",
+                "expected a host with or without a path, such as mirror.example.com/docker-hub",
+            );
+            None
+        }
+    }
+}
+
+fn receivers(node: &Node, decoder: &mut Decoder<'_>) -> Vec<WebhookReceiver> {
+    let mut receivers: Vec<WebhookReceiver> = Vec::new();
+    for item in decoder.items(node, "webhookReceivers").unwrap_or_default() {
+        let Some(mut keys) = decoder.fields(item, "this receiver") else {
+            continue;
+        };
+        let kind_node = keys.get("type");
+        if kind_node.is_none() {
+            keys.missing(decoder, "type", "github");
+        }
+        let kind = kind_node
+            .and_then(|node| decoder.value::<ReceiverKind>(node, "type", ReceiverKind::ALL));
+        let secret: Option<SecretName> = match keys.get("secret") {
+            Some(node) => decoder.value(node, "secret", &[]),
+            None => {
+                keys.missing(decoder, "secret", "github-webhook");
+                None
+            }
+        };
+        let named = keys.get("name");
+        let name: Option<SecretName> = match named {
+            Some(node) => decoder.value(node, "name", &[]),
+            None => kind.and_then(|kind| SecretName::new(kind.as_str()).ok()),
+        };
+        keys.finish(decoder, RECEIVER_KEYS);
+        let (Some(name), Some(kind), Some(secret)) = (name, kind, secret) else {
+            continue;
+        };
+        if receivers.iter().any(|other| other.name == name) {
+            decoder.error(
+                Code::DuplicateName,
+                named.unwrap_or(item),
+                format!("two receivers are called \"{name}\""),
+                "give it a name of its own; without one it is called like its type",
+            );
+            continue;
+        }
+        receivers.push(WebhookReceiver { name, kind, secret });
+    }
+    receivers
 }
 
 fn section(
@@ -136,6 +252,12 @@ fn defaults(keys: &mut Fields<'_>, decoder: &mut Decoder<'_>) -> Defaults {
         rebuild_delay: keys
             .value::<Delay>(decoder, "rebuildDelay")
             .unwrap_or(default.rebuild_delay),
+        cascade_delay: keys
+            .value(decoder, "cascadeDelay")
+            .unwrap_or(default.cascade_delay),
+        coordination_window: keys
+            .value(decoder, "coordinationWindow")
+            .unwrap_or(default.coordination_window),
         auto_rebuild: keys
             .boolean(decoder, "autoRebuild")
             .unwrap_or(default.auto_rebuild),
@@ -193,28 +315,4 @@ fn container_image(node: &Node, decoder: &mut Decoder<'_>) -> Option<String> {
             None
         }
     }
-}
-
-/// Secrets have the names of DNS subdomains,
-/// <https://kubernetes.io/docs/concepts/overview/working-with-objects/names/>.
-fn secret_name(node: &Node, decoder: &mut Decoder<'_>) -> Option<String> {
-    let text = decoder.text(node, "gitSecret")?;
-    let label = |label: &str| {
-        !label.is_empty()
-            && label
-                .chars()
-                .all(|c| matches!(c, 'a'..='z' | '0'..='9' | '-'))
-            && !label.starts_with('-')
-            && !label.ends_with('-')
-    };
-    if text.len() > 253 || !text.split('.').all(label) {
-        decoder.error(
-            Code::InvalidValue,
-            node,
-            "invalid gitSecret",
-            "expected the name of a Secret: lower-case letters, digits, \"-\" and \".\"",
-        );
-        return None;
-    }
-    Some(text.to_owned())
 }

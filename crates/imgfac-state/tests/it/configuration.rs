@@ -1,5 +1,6 @@
 //! Every mistake in the files that people write, with its place and its remedy.
 
+use imgfac_model::Delay;
 use imgfac_state::Configuration;
 use insta::assert_snapshot;
 
@@ -63,11 +64,15 @@ fn a_complete_entry_is_read() {
     platforms: [linux/amd64, linux/arm64]
     workflow: shop.yml
     inputs: {version_bump: patch}
+    causeInputs: true
   rebuildDelay: 1d12h
+  cascadeDelay: 1h
+  coordinationWindow: 0
   autoRebuild: no
   criticality: high
   updates:
     - {repo: acme/deploy, path: overlays/prod, type: kustomize-set-image}
+    - {repo: acme/deploy, path: v.yaml, type: yaml-update, key: image.tag, pullRequest: true}
 - name: postgres
   repository: postgres
   allowTags: ^16\\.[0-9]+$
@@ -86,6 +91,11 @@ fn a_complete_entry_is_read() {
         (shop.auto_rebuild, shop.rebuild_delay.to_string().as_str()),
         (false, "1d12h")
     );
+    let delay = |delay: &Option<Delay>| delay.as_ref().map(Delay::as_millis);
+    assert_eq!(delay(&shop.cascade_delay), Some(3_600_000));
+    assert_eq!(delay(&shop.coordination_window), Some(0));
+    assert!(source.cause_inputs && shop.updates[1].pull_request);
+    assert!(!shop.updates[0].pull_request);
     assert_eq!(
         configuration.images["postgres"]
             .enrolment
@@ -286,10 +296,47 @@ analysis: {image: 'X:Y:Z', gitSecret: a_b}
     imgfac.yaml:4:40 invalid-value invalid workspace: it names no folder | expected DIR, or OWNER/NAME=DIR for the checkout of one repository
     imgfac.yaml:5:24 invalid-value invalid address: "https://user:pw@host/x" | expected https://host/path, without user name and password
     imgfac.yaml:6:19 invalid-value invalid image: repository "X" must be lower-case | expected a container image such as ghcr.io/acme/imgfac:v1
-    imgfac.yaml:6:39 invalid-value invalid gitSecret | expected the name of a Secret: lower-case letters, digits, "-" and "."
+    imgfac.yaml:6:39 invalid-value invalid Kubernetes name: "a_b" | expected lower-case letters, digits, "-" and "."
     images:
     "#);
     assert_snapshot!(check(&[("imgfac.yaml", "workspaces: {acme/shop: ../shop}\n")]), @"images: ");
+}
+
+#[test]
+fn registries_and_receivers_are_checked() {
+    assert_snapshot!(check(&[("imgfac.yaml", "\
+registries:
+  index.docker.io: {mirror: mirror.example.com/hub/}
+  quay.io: {mirror: 'https://x'}
+  ghcr.io: {}
+  a b: {mirror: m.example.com}
+webhookReceivers:
+  - {type: github, secret: github-webhook}
+  - {type: github, secret: other}
+  - {type: githb, secret: A}
+  - {secret: x}
+probe: ftp://x
+")]), @r#"
+    imgfac.yaml:3:21 invalid-value invalid mirror | expected a host with or without a path, such as mirror.example.com/docker-hub
+    imgfac.yaml:4:12 missing-key ghcr.io has no mirror | mirror is required | help: write for example: mirror: mirror.example.com/docker-hub
+    imgfac.yaml:5:8 invalid-value invalid registry: "a b" is not a registry: expected a host name with a dot or a port, or localhost | expected the host name of a registry, such as docker.io, before it
+    imgfac.yaml:8:5 duplicate-name two receivers are called "github" | give it a name of its own; without one it is called like its type
+    imgfac.yaml:9:12 invalid-value invalid kind of webhook receiver: "githb" | expected one of artifactory azure bitbucket dockerhub gitea github gitlab harbor quay | help: did you mean "github"?
+    imgfac.yaml:9:27 invalid-value invalid Kubernetes name: "A" | expected lower-case letters, digits, "-" and "."
+    imgfac.yaml:10:5 missing-key this receiver has no type | type is required | help: write for example: type: github
+    imgfac.yaml:11:8 invalid-value invalid address: "ftp://x" | expected https://host/path, without user name and password
+    images:
+    "#);
+    let text = "registries: {index.docker.io: {mirror: mirror.example.com/hub/}}\nwebhookReceivers: [{type: harbor, secret: s}]\n";
+    let configuration =
+        Configuration::from_texts([("imgfac.yaml".to_owned(), text.as_bytes().to_vec())]);
+    assert_eq!(configuration.diagnostics, []);
+    let settings = configuration.settings;
+    assert_eq!(
+        settings.registries["docker.io"].mirror,
+        "mirror.example.com/hub"
+    );
+    assert_eq!(settings.webhook_receivers[0].name.as_str(), "harbor");
 }
 
 #[test]
