@@ -1,4 +1,4 @@
-//! The job that reads an image's Dockerfile again, inside the cluster.
+//! The jobs inside the cluster: one reads an image's Dockerfile again, one records a digest.
 
 use std::collections::BTreeMap;
 
@@ -12,49 +12,84 @@ use crate::resources::{
     SecretKey, Volume, VolumeMount,
 };
 
-/// The name of the template.
-pub(crate) const TEMPLATE: &str = "imgfac-analyze";
+/// The template that analyses an image.
+pub(crate) const ANALYZE_TEMPLATE: &str = "imgfac-analyze";
 
-/// The account that the job runs as. It has no rights in the cluster, and its pods get no token:
-/// all that the job does, it does in Git.
+/// The template that records the digest of a base.
+pub(crate) const OBSERVE_TEMPLATE: &str = "imgfac-observe";
+
+/// The account that the jobs run as. It has no rights in the cluster, and its pods get no token:
+/// all that the jobs do, they do in Git.
 pub(crate) const SERVICE_ACCOUNT: &str = "imgfac-analyzer";
 
-/// The flags of `imgfac analyze` that tell it what to analyse, each with an argument of its name.
-pub(crate) const FLAGS: [&str; 9] = [
-    "image",
-    "tag",
-    "digest",
-    "dockerfile",
-    "source-repo",
-    "source-provider",
-    "git-repo",
-    "git-branch",
-    "image-factory-dir",
-];
+/// A command of the program that runs as a job, and the flags that tell it what about. Each flag
+/// has an argument of its name; those of `optional` are empty until something is known.
+struct Command {
+    template: &'static str,
+    name: &'static str,
+    flags: &'static [&'static str],
+    optional: &'static [&'static str],
+}
 
-/// Those that are empty until the image has been published.
-const OPTIONAL: [&str; 2] = ["tag", "digest"];
+const ANALYZE: Command = Command {
+    template: ANALYZE_TEMPLATE,
+    name: "analyze",
+    flags: &[
+        "image",
+        "tag",
+        "digest",
+        "dockerfile",
+        "source-repo",
+        "source-provider",
+        "git-repo",
+        "git-branch",
+        "image-factory-dir",
+    ],
+    // Until the image has been published.
+    optional: &["tag", "digest"],
+};
+
+const OBSERVE: Command = Command {
+    template: OBSERVE_TEMPLATE,
+    name: "observe",
+    flags: &[
+        "base",
+        "digest",
+        "git-repo",
+        "git-branch",
+        "image-factory-dir",
+    ],
+    optional: &[],
+};
 
 /// The user and group of the job; any but root would do.
 const USER: u32 = 65_532;
 
-/// The one analysis template of a factory.
-///
+/// The template that analyses images.
+pub(crate) fn analyze_template(settings: &Settings) -> AnalysisTemplate {
+    template(settings, &ANALYZE)
+}
+
+/// The template that records digests.
+pub(crate) fn observe_template(settings: &Settings) -> AnalysisTemplate {
+    template(settings, &OBSERVE)
+}
+
 /// Arguments go into a list, never through a shell. Tokens come from the Secret's keys `token`
 /// (GitHub) and `gitlab-token` (GitLab), so that no provider sees the token of the other; a key
 /// that is absent leaves its variable unset.
-pub(crate) fn analysis_template(settings: &Settings) -> Result<AnalysisTemplate, String> {
-    check(settings)?;
+fn template(settings: &Settings, command: &Command) -> AnalysisTemplate {
     let spec = AnalysisTemplateSpec {
-        args: FLAGS
+        args: command
+            .flags
             .iter()
             .map(|flag| AnalysisArg {
                 name: (*flag).into(),
-                value: OPTIONAL.contains(flag).then(String::new),
+                value: command.optional.contains(flag).then(String::new),
             })
             .collect(),
         metrics: vec![Metric {
-            name: "analyze".into(),
+            name: command.name.into(),
             count: 1,
             failure_limit: 0,
             consecutive_error_limit: 1,
@@ -63,19 +98,19 @@ pub(crate) fn analysis_template(settings: &Settings) -> Result<AnalysisTemplate,
                     spec: JobSpec {
                         backoff_limit: 1,
                         active_deadline_seconds: 900,
-                        template: pod(settings),
+                        template: pod(settings, command),
                     },
                 },
             },
         }],
     };
-    Ok(AnalysisTemplate::new(
-        metadata(settings, TEMPLATE, "analyze", None),
+    AnalysisTemplate::new(
+        metadata(settings, command.template, command.name, None),
         spec,
-    ))
+    )
 }
 
-fn pod(settings: &Settings) -> PodTemplate {
+fn pod(settings: &Settings, command: &Command) -> PodTemplate {
     let mut labels = BTreeMap::from([(MANAGED_BY.to_owned(), "imgfac".to_owned())]);
     labels.extend(settings.analysis.labels.clone());
     PodTemplate {
@@ -93,7 +128,7 @@ fn pod(settings: &Settings) -> PodTemplate {
                     kind: "RuntimeDefault".into(),
                 },
             },
-            containers: vec![container(settings)],
+            containers: vec![container(settings, command)],
             volumes: vec![Volume {
                 name: "tmp".into(),
                 empty_dir: EmptyDir {
@@ -104,10 +139,11 @@ fn pod(settings: &Settings) -> PodTemplate {
     }
 }
 
-fn container(settings: &Settings) -> Container {
-    let mut args = vec!["analyze".to_owned(), "--commit".into(), "--push".into()];
+fn container(settings: &Settings, command: &Command) -> Container {
+    let mut args = vec![command.name.to_owned(), "--commit".into(), "--push".into()];
     args.extend(
-        FLAGS
+        command
+            .flags
             .iter()
             .map(|flag| format!("--{flag}={{{{args.{flag}}}}}")),
     );
@@ -166,7 +202,7 @@ fn amounts(amounts: &[(&str, &str)]) -> BTreeMap<String, String> {
 
 /// The settings are text that Kubernetes would refuse later, one job at a time, or in which Argo
 /// Rollouts would look for `{{…}}`.
-fn check(settings: &Settings) -> Result<(), String> {
+pub(crate) fn check(settings: &Settings) -> Result<(), String> {
     let analysis = &settings.analysis;
     if let Err(error) = Reference::parse(&analysis.image) {
         return Err(format!(
@@ -250,25 +286,17 @@ mod tests {
 
     #[test]
     fn every_flag_has_an_argument_and_the_metric_a_short_name() {
-        let template = analysis_template(&Settings::default()).unwrap();
-        let args = &template.spec.metrics[0]
-            .provider
-            .job
-            .spec
-            .template
-            .spec
-            .containers[0]
-            .args;
-        for arg in &template.spec.args {
-            let flag = format!("--{0}={{{{args.{0}}}}}", arg.name);
-            assert!(args.contains(&flag), "{flag}");
+        let settings = Settings::default();
+        for template in [analyze_template(&settings), observe_template(&settings)] {
+            let [metric] = template.spec.metrics.as_slice() else {
+                panic!("{:?}", template.spec.metrics);
+            };
+            assert!(metric.name.len() <= 24);
+            let args = &metric.provider.job.spec.template.spec.containers[0].args;
+            for arg in &template.spec.args {
+                let flag = format!("--{0}={{{{args.{0}}}}}", arg.name);
+                assert!(args.contains(&flag), "{flag}");
+            }
         }
-        assert!(
-            template
-                .spec
-                .metrics
-                .iter()
-                .all(|metric| metric.name.len() <= 24)
-        );
     }
 }

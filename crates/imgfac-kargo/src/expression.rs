@@ -12,8 +12,9 @@ use serde::{Deserialize, Serialize};
 
 /// A value that Kargo evaluates.
 ///
-/// There are two ways to make one: [`Template::text`] of any text, which evaluates to that very
-/// text, and [`Template::string`] of an expression. So no text of a user becomes an expression.
+/// There are three ways to make one: [`Template::text`] of any text, which evaluates to that very
+/// text, [`Template::string`] of an expression, and [`Template::ours`] of one that stands in this
+/// program. So no text of a user becomes an expression.
 ///
 /// ```
 /// use imgfac_kargo::{Expression, Template};
@@ -26,7 +27,7 @@ use serde::{Deserialize, Serialize};
 ///     r#"${{ quote(imageFrom("ghcr.io/acme/web").Digest) }}"#
 /// );
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Template(String);
 
@@ -63,6 +64,21 @@ impl Template {
             "${{{{ {} }}}}",
             Expression::call("quote", &[expression])
         ))
+    }
+
+    /// The value of an expression that is written in this program, of whatever type it is. It is
+    /// put between `${%` and `%}`, since `}}` ends maps of maps.
+    #[must_use]
+    pub fn ours(expression: &'static str) -> Self {
+        debug_assert!(!expression.contains("%}"), "it would end the template");
+        Self(format!("${{% {expression} %}}"))
+    }
+
+    /// An expression for a field that takes one without delimiters: it is evaluated later, where
+    /// only a response is known.
+    #[must_use]
+    pub fn bare(expression: &'static str) -> Self {
+        Self(expression.to_owned())
     }
 
     /// As written to the manifest.
@@ -108,6 +124,13 @@ impl Expression {
         }
         out.push(')');
         Self(out)
+    }
+
+    /// Several texts, one after the other.
+    #[must_use]
+    pub fn concat(parts: &[Self]) -> Self {
+        let parts: Vec<_> = parts.iter().map(|part| part.0.as_str()).collect();
+        Self(parts.join(" + "))
     }
 
     /// A field of the value.

@@ -27,32 +27,42 @@
 //! let kinds: Vec<_> = manifests.resources().map(|resource| resource.kind()).collect();
 //! assert_eq!(
 //!     kinds,
-//!     ["Namespace", "Project", "ProjectConfig", "ServiceAccount", "Warehouse"]
+//!     ["Namespace", "Project", "ProjectConfig", "ServiceAccount", "Warehouse", "Stage"]
 //! );
 //! assert!(manifests.to_yaml()?.contains("repoURL: docker.io/library/node\n"));
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
 mod analysis;
+mod built;
+mod consumers;
+mod credentials;
+mod edges;
+mod emergency;
 mod expression;
 #[cfg(test)]
 mod fixture;
 mod labels;
 mod manifests;
 mod names;
+mod observe;
 mod paths;
 mod problem;
+mod project;
+mod rebuild;
 mod resources;
 mod selection;
 mod semver;
 mod stage;
 mod synth;
+mod task;
 mod warehouse;
 
 pub use crate::{
+    credentials::SecretStub,
     expression::{Expression, Template},
     manifests::{File, Group, Manifests},
-    names::{Role, resource_name},
+    names::{Purpose, resource_name},
     problem::{Problem, Subject},
     resources::*,
     synth::{Fleet, Image, synthesize},

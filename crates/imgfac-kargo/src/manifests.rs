@@ -2,7 +2,8 @@
 
 use imgfac_yaml::{WriteError, write_document};
 
-use crate::names::{Role, resource_name};
+use crate::credentials::SecretStub;
+use crate::names::{Purpose, resource_name};
 use crate::problem::{Problem, Subject};
 use crate::resources::Resource;
 
@@ -17,6 +18,8 @@ const HEADER: &str = "\
 pub struct Manifests {
     /// The resources: first those of the factory, then by image and by base.
     pub groups: Vec<Group>,
+    /// The places of secrets. They are no part of the text, unless they are asked for.
+    pub secrets: Vec<SecretStub>,
     /// What was left out, sorted.
     pub problems: Vec<Problem>,
 }
@@ -53,6 +56,30 @@ impl Manifests {
         document_text(self.resources())
     }
 
+    /// The places of secrets as one text, each with a comment on how it is filled.
+    ///
+    /// # Errors
+    /// As [`Manifests::to_yaml`].
+    pub fn secrets_to_yaml(&self) -> Result<String, WriteError> {
+        let mut text = String::from(HEADER);
+        text.push_str(
+            "# The places of secrets. They have no values: applying them changes none.\n",
+        );
+        for stub in &self.secrets {
+            text.push_str("---\n");
+            for line in stub.comment.lines() {
+                text.push_str("# ");
+                // A line break of another kind would end the comment.
+                text.extend(line.chars().filter(|c| {
+                    !c.is_control() && !matches!(c, '\u{85}' | '\u{2028}' | '\u{2029}')
+                }));
+                text.push('\n');
+            }
+            write_document(&mut text, &stub.secret)?;
+        }
+        Ok(text)
+    }
+
     /// One file for each group, made one at a time. Names are distinct, also where a file system
     /// does not tell upper from lower case.
     ///
@@ -75,7 +102,7 @@ fn file_name(subject: &Subject) -> String {
         Subject::Base(name) => {
             format!(
                 "{}.k8s.yaml",
-                resource_name(Role::BaseWarehouse, name.as_str())
+                resource_name(Purpose::BaseWarehouse, name.as_str())
             )
         }
     }

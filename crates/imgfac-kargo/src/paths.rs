@@ -12,19 +12,27 @@ pub(crate) struct Paths {
     pub(crate) exclude: Vec<String>,
 }
 
-/// The paths of an image: its build context and its Dockerfile; none when the context is the whole
-/// repository.
+/// The paths of an image: its build context, its Dockerfile and, where the factory directory is in
+/// the same repository, the file that enrols it; none when the context is the whole repository.
+///
+/// `entry` is that file, below the factory directory. People write it and we do not.
 ///
 /// Where the factory directory lies inside the context, what we write there is excluded: else the
 /// commit of one analysis would start that of every image of the repository.
-pub(crate) fn watched_paths(source: &Source, settings: &Settings) -> Paths {
+pub(crate) fn watched_paths(source: &Source, settings: &Settings, entry: Option<&str>) -> Paths {
     let context = source.context();
+    let entry = factory_directory(source, settings)
+        .zip(entry)
+        .and_then(|(directory, entry)| RelativePath::new(&join(directory, entry)).ok());
     let mut include = Vec::new();
     if !context.is_root() {
         include.push(&context);
-        if !covers(&context, &source.dockerfile) {
-            include.push(&source.dockerfile);
-        }
+        include.extend(
+            [Some(&source.dockerfile), entry.as_ref()]
+                .into_iter()
+                .flatten()
+                .filter(|path| !covers(&context, path)),
+        );
     }
     include.sort();
     let exclude = factory_directory(source, settings)
@@ -137,7 +145,7 @@ mod tests {
             }),
             ..Settings::default()
         };
-        let paths = watched_paths(&source, &settings);
+        let paths = watched_paths(&source, &settings, Some("images.d/team.yaml"));
         assert_eq!(
             format!("+{} -{}", paths.include.join(","), paths.exclude.join(",")),
             expected,
@@ -200,9 +208,14 @@ mod tests {
             "+ -ops/factory/dist,ops/factory/state",
         );
         check("Dockerfile", None, ".", "+ -dist,state");
-        check("apps/Dockerfile", None, "ops", "+apps -");
+        check(
+            "apps/Dockerfile",
+            None,
+            "ops",
+            "+apps,ops/images.d/team.yaml -",
+        );
         check("ops/Dockerfile", None, "ops", "+ops -ops/dist,ops/state");
-        check("dist/Dockerfile", None, ".", "+dist -");
+        check("dist/Dockerfile", None, ".", "+dist,images.d/team.yaml -");
         check("dist/x/Dockerfile", Some("."), ".", "+ -state");
     }
 }

@@ -1,19 +1,81 @@
-//! Stages of images.
+//! Stages: how they are put together, and the one that analyses an image.
 
 use std::collections::BTreeMap;
 
 use imgfac_model::{Enrolment, Settings, Source};
 
-use crate::analysis::TEMPLATE;
+use crate::analysis::ANALYZE_TEMPLATE;
 use crate::expression::{Expression, Template};
 use crate::labels::metadata;
-use crate::names::{Role, resource_name};
+use crate::names::{Purpose, resource_name};
 use crate::paths::FACTORY_DIRECTORY;
 use crate::resources::{
-    AnalysisTemplateReference, FreightOrigin, FreightSources, PromotionTemplate,
-    PromotionTemplateSpec, RequestedFreight, Stage, StageSpec, Step, Verification, VerificationArg,
+    AnalysisTemplateReference, FreightOrigin, FreightSources, Metadata, PromotionTemplate,
+    PromotionTemplateSpec, RequestedFreight, Stage, StageSpec, Step, Uses, Variable, Verification,
+    VerificationArg,
 };
 use crate::warehouse::Artifacts;
+
+/// Freight that a Stage takes.
+pub(crate) struct Wanted {
+    pub(crate) warehouse: String,
+    pub(crate) sources: FreightSources,
+}
+
+/// A Stage of its parts.
+pub(crate) fn stage(
+    metadata: Metadata,
+    wanted: Vec<Wanted>,
+    vars: Vec<Variable>,
+    steps: Vec<Step>,
+    verification: Option<Verification>,
+) -> Stage {
+    Stage::new(
+        metadata,
+        StageSpec {
+            requested_freight: wanted
+                .into_iter()
+                .map(|wanted| RequestedFreight {
+                    origin: FreightOrigin::warehouse(wanted.warehouse),
+                    sources: wanted.sources,
+                })
+                .collect(),
+            promotion_template: PromotionTemplate {
+                spec: PromotionTemplateSpec { vars, steps },
+            },
+            verification,
+        },
+    )
+}
+
+/// A verification by one template.
+pub(crate) fn verification<'a>(
+    template: &str,
+    args: impl IntoIterator<Item = (&'a str, Template)>,
+) -> Verification {
+    Verification {
+        analysis_templates: vec![AnalysisTemplateReference {
+            name: template.to_owned(),
+        }],
+        args: args
+            .into_iter()
+            .map(|(name, value)| VerificationArg {
+                name: name.to_owned(),
+                value,
+            })
+            .collect(),
+    }
+}
+
+/// A field of the image of a repository, in the Freight that is promoted.
+pub(crate) fn image_expression(repo_url: &str, field: &'static str) -> Expression {
+    Expression::call("imageFrom", &[Expression::text(repo_url)]).field(field)
+}
+
+/// Its value, as text.
+pub(crate) fn image_from(repo_url: &str, field: &'static str) -> Template {
+    Template::string(image_expression(repo_url, field))
+}
 
 /// The Stage that analyses an image whenever its source or the image itself changed.
 pub(crate) fn analyze_stage(
@@ -23,30 +85,23 @@ pub(crate) fn analyze_stage(
     artifacts: &Artifacts,
 ) -> Stage {
     let image = enrolment.name.as_str();
-    let warehouse = resource_name(Role::ImageWarehouse, image);
-    let name = resource_name(Role::AnalyzeStage, image);
-    Stage::new(
-        metadata(settings, name, "analyze", Some(&enrolment.name)),
-        StageSpec {
-            requested_freight: vec![RequestedFreight {
-                origin: FreightOrigin::warehouse(warehouse),
-                sources: FreightSources {
-                    direct: true,
-                    stages: Vec::new(),
-                },
-            }],
-            promotion_template: PromotionTemplate {
-                spec: PromotionTemplateSpec {
-                    steps: vec![show_freight(artifacts)],
-                },
-            },
-            verification: Some(Verification {
-                analysis_templates: vec![AnalysisTemplateReference {
-                    name: TEMPLATE.into(),
-                }],
-                args: args(settings, enrolment, source, artifacts),
-            }),
-        },
+    stage(
+        metadata(
+            settings,
+            resource_name(Purpose::AnalyzeStage, image),
+            "analyze",
+            Some(&enrolment.name),
+        ),
+        vec![Wanted {
+            warehouse: resource_name(Purpose::ImageWarehouse, image),
+            sources: FreightSources::direct(),
+        }],
+        Vec::new(),
+        vec![show_freight(artifacts)],
+        Some(verification(
+            ANALYZE_TEMPLATE,
+            args(settings, enrolment, source, artifacts),
+        )),
     )
 }
 
@@ -57,16 +112,7 @@ fn show_freight(artifacts: &Artifacts) -> Step {
     if let Some(image) = &artifacts.image {
         config.insert("digest".into(), image_from(image, "Digest"));
     }
-    Step {
-        uses: "compose-output".into(),
-        alias: Some("freight".into()),
-        config,
-    }
-}
-
-fn image_from(repo_url: &str, field: &'static str) -> Template {
-    let image = Expression::call("imageFrom", &[Expression::text(repo_url)]);
-    Template::string(image.field(field))
+    Step::new(Uses::ComposeOutput(config)).named("freight")
 }
 
 /// The arguments of the template, in the order of its flags. Those that are left out keep the
@@ -76,18 +122,13 @@ fn args(
     enrolment: &Enrolment,
     source: &Source,
     artifacts: &Artifacts,
-) -> Vec<VerificationArg> {
+) -> Vec<(&'static str, Template)> {
     let (git_repo, git_branch, directory) = match &settings.state_repository {
         Some(state) => (state.url.to_string(), &state.branch, state.path.as_str()),
         None => (source.clone_url(), &source.branch, FACTORY_DIRECTORY),
     };
     let mut args = Vec::with_capacity(9);
-    let mut add = |name: &str, value: Template| {
-        args.push(VerificationArg {
-            name: name.into(),
-            value,
-        });
-    };
+    let mut add = |name, value| args.push((name, value));
     add("image", container_text(enrolment.name.as_str()));
     if let Some(image) = &artifacts.image {
         add("tag", image_from(image, "Tag"));
@@ -106,7 +147,7 @@ fn args(
 ///
 /// Kubernetes replaces `$(NAME)` there by a variable of the container's environment, where the
 /// tokens are; `$$` stands for `$`.
-fn container_text(text: &str) -> Template {
+pub(crate) fn container_text(text: &str) -> Template {
     if text.contains('$') {
         Template::text(&text.replace('$', "$$"))
     } else {
@@ -128,12 +169,13 @@ mod tests {
         }
         let source = enrolment.source.as_ref().unwrap();
         let artifacts = Artifacts {
+            strategy: imgfac_model::SelectionStrategy::Digest,
             image: image.map(str::to_owned),
             commit: source.clone_url(),
         };
         args(&Settings::default(), &enrolment, source, &artifacts)
             .into_iter()
-            .map(|arg| format!("{}={}", arg.name, arg.value.as_str()))
+            .map(|(name, value)| format!("{name}={}", value.as_str()))
             .collect()
     }
 

@@ -1,10 +1,12 @@
 //! Warehouses of images and bases.
 
-use imgfac_model::{BaseName, BaseState, Enrolment, ImageState, Repository, Settings, Source};
+use imgfac_model::{
+    BaseName, BaseState, Enrolment, ImageState, Repository, SelectionStrategy, Settings, Source,
+};
 use sha2::{Digest as _, Sha256};
 
 use crate::labels::metadata;
-use crate::names::{Role, resource_name};
+use crate::names::{Purpose, resource_name};
 use crate::paths::watched_paths;
 use crate::resources::{
     CommitSelectionStrategy, FreightCreationPolicy, GitSubscription, ImageSubscription,
@@ -18,13 +20,15 @@ const OWN_INTERVAL: &str = "10m0s";
 /// Polls of others' images are this far apart at least: each is a pull in the eyes of Docker Hub.
 const FOREIGN_HOURS: u32 = 24;
 
-/// And up to so many minutes more, a different number for each, so that polls that start together
-/// when the controller does drift apart.
-const SPREAD_MINUTES: u32 = 120;
+/// And up to so many seconds more, a different number for each, so that polls that start together
+/// when the manifests are first applied drift apart.
+const SPREAD_SECONDS: u32 = 7_200;
 
 /// What a managed image's Warehouse has to offer to the Stages after it: the addresses that
 /// `imageFrom()` and `commitFrom()` must be called with.
 pub(crate) struct Artifacts {
+    /// How the current one of its tags is found.
+    pub(crate) strategy: SelectionStrategy,
     pub(crate) image: Option<String>,
     pub(crate) commit: String,
 }
@@ -38,12 +42,14 @@ pub(crate) fn managed_warehouse(
     enrolment: &Enrolment,
     source: &Source,
     state: Option<&ImageState>,
+    entry: Option<&str>,
 ) -> Result<(Warehouse, Artifacts), String> {
     // Both are made for an unpublished image too: a problem is better found early.
     let repo_url = kargo_repository(&enrolment.repository)?;
     let selection = Selection::of(enrolment, state)?;
     let published = state.is_some_and(is_published);
     let artifacts = Artifacts {
+        strategy: selection.strategy,
         image: published.then(|| repo_url.clone()),
         commit: source.clone_url(),
     };
@@ -51,8 +57,8 @@ pub(crate) fn managed_warehouse(
     if published {
         subscriptions.push(image_subscription(repo_url, selection));
     }
-    subscriptions.push(git_subscription(settings, source));
-    let name = resource_name(Role::ImageWarehouse, enrolment.name.as_str());
+    subscriptions.push(git_subscription(settings, source, entry));
+    let name = resource_name(Purpose::ImageWarehouse, enrolment.name.as_str());
     let warehouse = Warehouse::new(
         metadata(settings, name, "managed", Some(&enrolment.name)),
         spec(OWN_INTERVAL.to_owned(), subscriptions),
@@ -60,44 +66,51 @@ pub(crate) fn managed_warehouse(
     Ok((warehouse, artifacts))
 }
 
-/// The Warehouse of an image that is only watched.
+/// The Warehouse of an image that is only watched, the address that `imageFrom()` must be called
+/// with, and how the current one of its tags is found.
 pub(crate) fn external_warehouse(
     settings: &Settings,
     enrolment: &Enrolment,
-) -> Result<Warehouse, String> {
-    let repo_url = kargo_repository(&enrolment.repository)?;
+) -> Result<(Warehouse, String, SelectionStrategy), String> {
+    let repo_url = polled(settings, &enrolment.repository)?;
     let selection = Selection::of(enrolment, None)?;
-    let name = resource_name(Role::ImageWarehouse, enrolment.name.as_str());
-    Ok(Warehouse::new(
+    let strategy = selection.strategy;
+    let name = resource_name(Purpose::ImageWarehouse, enrolment.name.as_str());
+    let warehouse = Warehouse::new(
         metadata(settings, name, "external", Some(&enrolment.name)),
         spec(
             foreign_interval(&enrolment.repository.to_string()),
-            vec![image_subscription(repo_url, selection)],
+            vec![image_subscription(repo_url.clone(), selection)],
         ),
-    ))
+    );
+    Ok((warehouse, repo_url, strategy))
 }
 
-/// The Warehouse of a base: the digest of its tag. Without a tag nothing can change.
+/// The Warehouse of a base, which watches the digest of its tag, and the address that `imageFrom()`
+/// must be called with. Without a tag nothing can change.
 pub(crate) fn base_warehouse(
     settings: &Settings,
     name: &BaseName,
     state: &BaseState,
-) -> Result<Option<Warehouse>, String> {
+) -> Result<Option<(Warehouse, String)>, String> {
     let Some(tag) = state.reference.tag() else {
         return Ok(None);
     };
-    let repo_url = kargo_repository(state.reference.repository())?;
+    let repo_url = polled(settings, state.reference.repository())?;
     let reference = state.reference.to_string();
     let spec = spec(
         foreign_interval(&reference),
-        vec![image_subscription(repo_url, Selection::tag(tag.as_str()))],
+        vec![image_subscription(
+            repo_url.clone(),
+            Selection::tag(tag.as_str()),
+        )],
     );
-    let name = resource_name(Role::BaseWarehouse, name.as_str());
+    let name = resource_name(Purpose::BaseWarehouse, name.as_str());
     let mut metadata = metadata(settings, name, "base", None);
     metadata
         .annotations
         .insert("imgfac.dev/reference".into(), reference);
-    Ok(Some(Warehouse::new(metadata, spec)))
+    Ok(Some((Warehouse::new(metadata, spec), repo_url)))
 }
 
 fn is_published(state: &ImageState) -> bool {
@@ -126,8 +139,8 @@ fn image_subscription(repo_url: String, selection: Selection) -> Subscription {
     })
 }
 
-fn git_subscription(settings: &Settings, source: &Source) -> Subscription {
-    let paths = watched_paths(source, settings);
+fn git_subscription(settings: &Settings, source: &Source, entry: Option<&str>) -> Subscription {
+    let paths = watched_paths(source, settings, entry);
     Subscription::Git(GitSubscription {
         repo_url: source.clone_url(),
         branch: source.branch.to_string(),
@@ -146,8 +159,26 @@ fn foreign_interval(text: &str) -> String {
         .iter()
         .take(4)
         .fold(0u32, |sum, byte| sum << 8 | u32::from(*byte));
-    let minutes = FOREIGN_HOURS * 60 + number % SPREAD_MINUTES;
-    format!("{}h{}m0s", minutes / 60, minutes % 60)
+    let seconds = FOREIGN_HOURS * 3_600 + number % SPREAD_SECONDS;
+    format!(
+        "{}h{}m{}s",
+        seconds / 3_600,
+        seconds / 60 % 60,
+        seconds % 60
+    )
+}
+
+/// The address that an image of others is asked for at: that of a mirror of its registry, if the
+/// settings name one.
+fn polled(settings: &Settings, repository: &Repository) -> Result<String, String> {
+    let Some(registry) = settings.registries.get(repository.registry()) else {
+        return kargo_repository(repository);
+    };
+    let text = format!("{}/{}", registry.mirror, repository.path());
+    match Repository::parse(&text) {
+        Ok(mirrored) => kargo_repository(&mirrored),
+        Err(error) => Err(format!("its mirror {text} is no repository: {error}")),
+    }
 }
 
 /// The text of a repository, if Kargo takes it.
@@ -178,7 +209,7 @@ fn kargo_repository(repository: &Repository) -> Result<String, String> {
 
 #[cfg(test)]
 mod tests {
-    use imgfac_model::Reference;
+    use imgfac_model::{Reference, Registry};
 
     use super::*;
 
@@ -207,13 +238,30 @@ mod tests {
             .map(|n| foreign_interval(&format!("docker.io/library/node:{n}")))
             .collect();
         let distinct: std::collections::BTreeSet<_> = hours.iter().collect();
-        assert!(distinct.len() > 80, "{}", distinct.len());
+        assert!(distinct.len() > 285, "{}", distinct.len());
         assert!(
             hours
                 .iter()
                 .all(|text| text.starts_with("24h") || text.starts_with("25h"))
         );
-        assert_eq!(hours[22], "25h4m0s", "the same on every machine");
+        assert_eq!(hours[22], "24h1m4s", "the same on every machine");
+    }
+
+    #[test]
+    fn a_mirror_is_asked_in_place_of_its_registry() {
+        let mut settings = Settings::default();
+        settings.registries.insert(
+            "docker.io".into(),
+            Registry {
+                mirror: "mirror.example.com:5000/hub".into(),
+            },
+        );
+        let polled = |text| polled(&settings, &Repository::parse(text).unwrap());
+        assert_eq!(
+            polled("node"),
+            Ok("mirror.example.com:5000/hub/library/node".into())
+        );
+        assert_eq!(polled("ghcr.io/acme/x"), Ok("ghcr.io/acme/x".into()));
     }
 
     #[test]

@@ -1,10 +1,11 @@
 //! `imgfac sync`: analyze, then synth, written together.
 
 use clap::Args;
+use imgfac_model::exit;
 
 use crate::args::FormatArg;
 use crate::commands::analyze::{AnalysisArgs, analyse, finish};
-use crate::commands::synth::{SplitArg, manifest_changes};
+use crate::commands::synth::{ManifestArgs, manifest_changes};
 use crate::context::Context;
 use crate::error::CliError;
 use crate::factory::{Access, Factory};
@@ -18,7 +19,7 @@ pub(crate) struct SyncArgs {
     #[command(flatten)]
     analysis: AnalysisArgs,
     #[command(flatten)]
-    split: SplitArg,
+    manifests: ManifestArgs,
     #[command(flatten)]
     format: FormatArg,
 }
@@ -32,17 +33,17 @@ pub(crate) fn run(context: &mut Context<'_>, args: SyncArgs) -> Result<u8, CliEr
     let factory = Factory::open(context, access)?;
     let analysed = analyse(context, factory, &args.analysis, None)?;
     let mut changes = analysed.fleet.changes();
-    changes.extend(manifest_changes(
-        context,
-        &analysed.factory,
-        &analysed.fleet,
-        args.split.split,
-    )?);
-    finish(
+    let manifests = manifest_changes(context, &analysed.factory, &analysed.fleet, &args.manifests)?;
+    changes.extend(manifests.changes);
+    let code = finish(
         context,
         analysed,
         &changes,
         &args.analysis,
         args.format.format,
-    )
+    )?;
+    Ok(match code {
+        exit::DONE | exit::DIFFERENT if manifests.partly => exit::PARTLY,
+        code => code,
+    })
 }

@@ -23,20 +23,33 @@ pub(crate) struct SynthArgs {
     #[arg(short, long, value_name = "FILE|-", conflicts_with = "split")]
     output: Option<PathBuf>,
     #[command(flatten)]
-    split: SplitArg,
+    manifests: ManifestArgs,
     /// Write nothing; exit with 4 if something would be written
     #[arg(long, conflicts_with = "output")]
     check: bool,
 }
 
+/// Options of everything that writes manifests
 #[derive(Debug, Args)]
-pub(crate) struct SplitArg {
+pub(crate) struct ManifestArgs {
     /// One file for each image and base instead of one for all
     #[arg(long)]
-    pub(crate) split: bool,
+    split: bool,
+    /// Add an empty Secret for each that is needed, with a comment on how it is filled
+    #[arg(long)]
+    with_secret_stubs: bool,
+}
+
+/// Manifests that are to be written.
+pub(crate) struct Synthesised {
+    /// The files below `dist/` that differ from what they should be.
+    pub(crate) changes: Vec<FileChange>,
+    /// Whether something could not be made, which has been told.
+    pub(crate) partly: bool,
 }
 
 const ALL: &str = "dist/image-factory.k8s.yaml";
+const SECRETS: &str = "dist/secrets.k8s.yaml";
 
 pub(crate) fn run(context: &mut Context<'_>, args: SynthArgs) -> Result<u8, CliError> {
     let access = if args.check || args.output.is_some() {
@@ -55,15 +68,16 @@ pub(crate) fn run(context: &mut Context<'_>, args: SynthArgs) -> Result<u8, CliE
             &unreadable,
         )?;
     }
-    let code = if unreadable.is_empty() {
-        exit::DONE
-    } else {
-        exit::PARTLY
+    let code = |manifests_partly: bool| {
+        if unreadable.is_empty() && !manifests_partly {
+            exit::DONE
+        } else {
+            exit::PARTLY
+        }
     };
     if let Some(output) = args.output {
-        let text = manifests(context, &factory, &fleet)?
-            .to_yaml()
-            .map_err(CliError::failed)?;
+        let manifests = manifests(context, &factory, &fleet)?;
+        let text = whole(&manifests, args.manifests.with_secret_stubs)?;
         if output.as_os_str() == "-" {
             context.out.write_all(text.as_bytes())?;
         } else {
@@ -71,9 +85,10 @@ pub(crate) fn run(context: &mut Context<'_>, args: SynthArgs) -> Result<u8, CliE
                 CliError::failed(format!("cannot write {}: {error}", output.display()))
             })?;
         }
-        return Ok(code);
+        return Ok(code(!manifests.problems.is_empty()));
     }
-    let changes = manifest_changes(context, &factory, &fleet, args.split.split)?;
+    let Synthesised { changes, partly } =
+        manifest_changes(context, &factory, &fleet, &args.manifests)?;
     if !args.check {
         factory.store.commit(&changes)?;
     }
@@ -97,35 +112,41 @@ pub(crate) fn run(context: &mut Context<'_>, args: SynthArgs) -> Result<u8, CliE
             writeln!(context.out, "Nothing changed, nothing written.")?;
         }
     }
-    Ok(if args.check && !changes.is_empty() {
-        exit::DIFFERENT
-    } else {
-        code
+    Ok(match code(partly) {
+        exit::DONE if args.check && !changes.is_empty() => exit::DIFFERENT,
+        code => code,
     })
 }
 
-/// The files below `dist/` that differ from what they should be.
+fn whole(manifests: &Manifests, with_secret_stubs: bool) -> Result<String, CliError> {
+    let mut text = manifests.to_yaml().map_err(CliError::failed)?;
+    if with_secret_stubs {
+        text.push_str(&manifests.secrets_to_yaml().map_err(CliError::failed)?);
+    }
+    Ok(text)
+}
+
+/// Makes the manifests and compares them with the files below `dist/`.
 pub(crate) fn manifest_changes(
     context: &mut Context<'_>,
     factory: &Factory,
     fleet: &Fleet,
-    split: bool,
-) -> Result<Vec<FileChange>, CliError> {
+    args: &ManifestArgs,
+) -> Result<Synthesised, CliError> {
     let manifests = manifests(context, factory, fleet)?;
-    let files: Vec<(String, String)> = if split {
-        let files = manifests
+    let files: Vec<(String, String)> = if args.split {
+        let mut files = manifests
             .split()
+            .map(|file| file.map(|file| (format!("dist/{}", file.name), file.text)))
             .collect::<Result<Vec<_>, _>>()
             .map_err(CliError::failed)?;
+        if args.with_secret_stubs {
+            let text = manifests.secrets_to_yaml().map_err(CliError::failed)?;
+            files.push((SECRETS.to_owned(), text));
+        }
         files
-            .into_iter()
-            .map(|file| (format!("dist/{}", file.name), file.text))
-            .collect()
     } else {
-        vec![(
-            ALL.to_owned(),
-            manifests.to_yaml().map_err(CliError::failed)?,
-        )]
+        vec![(ALL.to_owned(), whole(&manifests, args.with_secret_stubs)?)]
     };
     let wanted: BTreeSet<String> = files.iter().map(|(path, _)| path.clone()).collect();
     let mut changes = Vec::new();
@@ -146,7 +167,10 @@ pub(crate) fn manifest_changes(
             changes.push(FileChange::Remove { path });
         }
     }
-    Ok(changes)
+    Ok(Synthesised {
+        changes,
+        partly: !manifests.problems.is_empty(),
+    })
 }
 
 fn manifests(
@@ -158,8 +182,15 @@ fn manifests(
     let images = configuration
         .images
         .values()
+        // What is unreadable has been told; taken for absent, it would undo what was published.
+        .filter(|image| {
+            fleet
+                .unreadable_image(image.enrolment.name.as_str())
+                .is_none()
+        })
         .map(|image| Image {
             enrolment: &image.enrolment,
+            entry: Some(configuration.files.name(image.at.file)),
             state: fleet
                 .images
                 .get(image.enrolment.name.as_str())

@@ -37,6 +37,7 @@ pub(crate) mod api {
 
     constants! {
         Core = "v1";
+        Rbac = "rbac.authorization.k8s.io/v1";
         Kargo = "kargo.akuity.io/v1alpha1";
         Rollouts = "argoproj.io/v1alpha1";
     }
@@ -48,9 +49,14 @@ pub(crate) mod kind {
 
     constants! {
         AnalysisTemplate = "AnalysisTemplate";
+        ConfigMap = "ConfigMap";
         Namespace = "Namespace";
         Project = "Project";
         ProjectConfig = "ProjectConfig";
+        PromotionTask = "PromotionTask";
+        Role = "Role";
+        RoleBinding = "RoleBinding";
+        Secret = "Secret";
         ServiceAccount = "ServiceAccount";
         Stage = "Stage";
         Warehouse = "Warehouse";

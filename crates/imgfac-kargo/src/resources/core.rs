@@ -1,5 +1,7 @@
 //! Resources of Kubernetes itself.
 
+use std::collections::BTreeMap;
+
 use super::constant::resource;
 
 resource! {
@@ -15,5 +17,23 @@ resource! {
     ServiceAccount: Core {
         /// Whether its pods get a token for the API server.
         automount_service_account_token: bool,
+    }
+}
+
+resource! {
+    /// Texts by name.
+    ConfigMap: Core {
+        /// Keys are of `[-._a-zA-Z0-9]`, at most 253. `None` leaves to others what is in it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        data: Option<BTreeMap<String, String>>,
+    }
+}
+
+resource! {
+    /// The place of a secret. There is no field for values: those never stand in a manifest.
+    Secret: Core {
+        /// `Opaque`.
+        #[serde(rename = "type")]
+        secret_type: String,
     }
 }

@@ -2,11 +2,14 @@
 //!
 //! Only the fields that we write are here. Reading a resource that has others loses them.
 
+mod access;
 mod analysis;
 mod constant;
 mod core;
 mod project;
 mod stage;
+mod step;
+mod task;
 mod warehouse;
 
 use std::collections::BTreeMap;
@@ -14,19 +17,28 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 pub use self::{
+    access::{PolicyRule, Role, RoleBinding, RoleRef, RoleSubject},
     analysis::{
         AnalysisArg, AnalysisTemplate, AnalysisTemplateSpec, Capabilities, Container,
         ContainerSecurity, EmptyDir, EnvSource, EnvVar, JobProvider, JobSpec, Metric,
         MetricProvider, PodMetadata, PodSecurity, PodSpec, PodTemplate, ResourceRequirements,
         SeccompProfile, SecretKey, Volume, VolumeMount,
     },
-    core::{Namespace, ServiceAccount},
-    project::{Project, ProjectConfig, ProjectConfigSpec, PromotionPolicy, StageSelector},
+    core::{ConfigMap, Namespace, Secret, ServiceAccount},
+    project::{
+        Project, ProjectConfig, ProjectConfigSpec, PromotionPolicy, Receiver, ReceiverSecret,
+        SecretReference, StageSelector,
+    },
     stage::{
         AnalysisTemplateReference, FreightOrigin, FreightSources, PromotionTemplate,
-        PromotionTemplateSpec, RequestedFreight, Stage, StageSpec, Step, Verification,
-        VerificationArg,
+        PromotionTemplateSpec, RequestedFreight, Stage, StageSpec, Verification, VerificationArg,
     },
+    step::{
+        Action, Checkout, GitClone, GitCommit, GitOpenPr, GitPush, GitWaitForPr, Header, Http,
+        HttpOutput, KeyUpdate, KustomizeImage, KustomizeSetImage, MetadataKind, MetadataUpdate,
+        Retry, SetMetadata, Step, TaskReference, Uses, Variable, YamlUpdate,
+    },
+    task::{PromotionTask, PromotionTaskSpec},
     warehouse::{
         CommitSelectionStrategy, FreightCreationPolicy, GitSubscription, ImageSubscription,
         Subscription, Warehouse, WarehouseSpec,
@@ -49,52 +61,59 @@ pub struct Metadata {
     pub annotations: BTreeMap<String, String>,
 }
 
-/// One document of the manifests.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(untagged)]
-pub enum Resource {
-    /// The namespace of the factory.
-    Namespace(Namespace),
-    /// The Kargo project of the same name.
-    Project(Project),
-    /// Which Stages promote without a person.
-    ProjectConfig(ProjectConfig),
-    /// Who the jobs run as.
-    ServiceAccount(ServiceAccount),
-    /// The job that reads Dockerfiles.
-    AnalysisTemplate(AnalysisTemplate),
-    /// What is watched.
-    Warehouse(Warehouse),
-    /// What happens then.
-    Stage(Stage),
+/// Declares [`Resource`] with what all its variants have in common.
+macro_rules! resources {
+    ($($(#[$meta:meta])* $name:ident,)+) => {
+        /// One document of the manifests.
+        #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+        #[serde(untagged)]
+        pub enum Resource {
+            $($(#[$meta])* $name($name),)+
+        }
+
+        impl Resource {
+            /// The written kind.
+            #[must_use]
+            pub fn kind(&self) -> &'static str {
+                match self {
+                    $(Self::$name(_) => stringify!($name),)+
+                }
+            }
+
+            /// Name, namespace and labels.
+            #[must_use]
+            pub fn metadata(&self) -> &Metadata {
+                match self {
+                    $(Self::$name(it) => &it.metadata,)+
+                }
+            }
+        }
+    };
 }
 
-impl Resource {
-    /// The written kind.
-    #[must_use]
-    pub fn kind(&self) -> &'static str {
-        match self {
-            Self::Namespace(_) => "Namespace",
-            Self::Project(_) => "Project",
-            Self::ProjectConfig(_) => "ProjectConfig",
-            Self::ServiceAccount(_) => "ServiceAccount",
-            Self::AnalysisTemplate(_) => "AnalysisTemplate",
-            Self::Warehouse(_) => "Warehouse",
-            Self::Stage(_) => "Stage",
-        }
-    }
-
-    /// Name, namespace and labels.
-    #[must_use]
-    pub fn metadata(&self) -> &Metadata {
-        match self {
-            Self::Namespace(it) => &it.metadata,
-            Self::Project(it) => &it.metadata,
-            Self::ProjectConfig(it) => &it.metadata,
-            Self::ServiceAccount(it) => &it.metadata,
-            Self::AnalysisTemplate(it) => &it.metadata,
-            Self::Warehouse(it) => &it.metadata,
-            Self::Stage(it) => &it.metadata,
-        }
-    }
+resources! {
+    /// The namespace of the factory.
+    Namespace,
+    /// The Kargo project of the same name.
+    Project,
+    /// Which Stages promote without a person, and who sends webhooks.
+    ProjectConfig,
+    /// Who acts in the cluster.
+    ServiceAccount,
+    /// What they may do.
+    Role,
+    /// And who is meant.
+    RoleBinding,
+    /// What running Promotions look up.
+    ConfigMap,
+    /// The place of a secret.
+    Secret,
+    /// The jobs that read Dockerfiles and record digests.
+    AnalysisTemplate,
+    /// The steps of a rebuild.
+    PromotionTask,
+    /// What is watched.
+    Warehouse,
+    /// What happens then.
+    Stage,
 }

@@ -1,5 +1,7 @@
 //! Kargo's project and its policies.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use super::constant::resource;
@@ -26,22 +28,50 @@ pub struct ProjectConfigSpec {
     /// The first policy that matches a Stage counts; a Stage that none matches is promoted by hand.
     #[serde(default)]
     pub promotion_policies: Vec<PromotionPolicy>,
+    /// Who may tell Kargo about pushes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub webhook_receivers: Vec<Receiver>,
 }
 
-/// Whether a Stage takes new Freight by itself.
+/// Whether Stages take new Freight by themselves.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PromotionPolicy {
-    /// Which Stage; the older field `stage` is deprecated, and both together are refused.
+    /// Which Stages; the older field `stage` is deprecated, and both together are refused.
     pub stage_selector: StageSelector,
-    /// Whether it does.
+    /// Whether they do.
     pub auto_promotion_enabled: bool,
 }
 
 /// Selects Stages.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StageSelector {
-    /// An exact name. Kargo would take a pattern after `glob:` or `regex:`, and warns that whoever
-    /// may create a Stage can give it a name that a pattern matches.
+    /// An exact name, or a pattern after `glob:`. Kargo warns that whoever may create a Stage can
+    /// give it a name that a pattern matches.
+    pub name: String,
+}
+
+/// Takes webhooks; Kargo shows its address in the status of the ProjectConfig.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Receiver {
+    /// Its name.
+    pub name: String,
+    /// Who sends, and the Secret that the sender shares: exactly one.
+    #[serde(flatten)]
+    pub sender: BTreeMap<String, ReceiverSecret>,
+}
+
+/// The Secret of a receiver.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ReceiverSecret {
+    /// The Secret.
+    pub secret_ref: SecretReference,
+}
+
+/// A Secret of this namespace.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SecretReference {
+    /// Its name.
     pub name: String,
 }

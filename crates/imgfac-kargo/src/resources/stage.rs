@@ -1,10 +1,9 @@
 //! Stages: what Kargo does with Freight.
 
-use std::collections::BTreeMap;
-
 use serde::{Deserialize, Serialize};
 
 use super::constant::resource;
+use super::step::{Step, Variable};
 use crate::expression::Template;
 
 resource! {
@@ -75,6 +74,26 @@ pub struct FreightSources {
     pub stages: Vec<String>,
 }
 
+impl FreightSources {
+    /// Straight from the Warehouse.
+    #[must_use]
+    pub fn direct() -> Self {
+        Self {
+            direct: true,
+            stages: Vec::new(),
+        }
+    }
+
+    /// After this Stage.
+    #[must_use]
+    pub fn after(stage: String) -> Self {
+        Self {
+            direct: false,
+            stages: vec![stage],
+        }
+    }
+}
+
 /// What a Promotion is made of.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PromotionTemplate {
@@ -85,22 +104,11 @@ pub struct PromotionTemplate {
 /// The steps of a Promotion.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PromotionTemplateSpec {
+    /// Copied into each Promotion when it is made; evaluated each time that a step runs.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub vars: Vec<Variable>,
     /// In order; an empty list is refused.
     pub steps: Vec<Step>,
-}
-
-/// One step.
-///
-/// Neither the name nor the configuration of a step is checked when a Stage is admitted.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Step {
-    /// What runs, such as `compose-output`.
-    pub uses: String,
-    /// The name that later steps use for its outputs; `step-1` and the like are reserved.
-    #[serde(rename = "as", default, skip_serializing_if = "Option::is_none")]
-    pub alias: Option<String>,
-    /// Its configuration; Kargo evaluates the values, not the keys.
-    pub config: BTreeMap<String, Template>,
 }
 
 /// Analyses that must succeed.

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use imgfac_kargo::{Fleet, Image, Manifests, synthesize};
 use imgfac_model::{
-    BaseName, BaseState, Branch, Defaults, Enrolment, Host, ImageName, ImageState, Provider,
-    Reference, RelativePath, RepoPath, Repository, Settings, Source, StateRepository, WebUrl,
-    assign_base_names,
+    BaseName, BaseState, Branch, Criticality, Defaults, Delay, Enrolment, Host, ImageName,
+    ImageState, ManagedBase, Provider, Reference, RelativePath, RepoPath, Repository, Settings,
+    Source, StateRepository, UpdateTarget, WebUrl, assign_base_names,
 };
 
 /// What a fleet borrows from.
@@ -27,6 +27,7 @@ impl Owned {
                 .map(|(enrolment, state)| Image {
                     enrolment,
                     state: state.as_ref(),
+                    entry: Some("images.yaml"),
                 })
                 .collect(),
             bases: &self.bases,
@@ -111,6 +112,42 @@ pub(crate) fn published(version: &str) -> Option<ImageState> {
     })
 }
 
+pub(crate) fn update(
+    kind: &str,
+    path: &str,
+    key: Option<&str>,
+    pull_request: bool,
+) -> UpdateTarget {
+    UpdateTarget {
+        repo: RepoPath::new("acme/deploy").unwrap(),
+        branch: Branch::default(),
+        path: RelativePath::new(path).unwrap(),
+        kind: kind.parse().unwrap(),
+        key: key.map(str::to_owned),
+        pull_request,
+    }
+}
+
+/// Lets an image stand on bases and on images of ours.
+pub(crate) fn stands_on(
+    image: &mut (Enrolment, Option<ImageState>),
+    bases: &[&str],
+    managed: &[&str],
+) {
+    let state = image.1.get_or_insert_default();
+    state.base_images = bases
+        .iter()
+        .map(|name| BaseName::new(name).unwrap())
+        .collect();
+    state.managed_bases = managed
+        .iter()
+        .map(|name| ManagedBase {
+            name: ImageName::new(name).unwrap(),
+            reference: Reference::parse(&format!("ghcr.io/acme/{name}")).unwrap(),
+        })
+        .collect();
+}
+
 /// A few images of every sort.
 pub(crate) fn small() -> Owned {
     let mut fleet = Owned::default();
@@ -128,6 +165,27 @@ pub(crate) fn small() -> Owned {
         "apps/web/Dockerfile",
     ));
     web.1 = published("1.10.0");
+    stands_on(
+        web,
+        &["node-22-bookworm-slim", "python-3.12-slim"],
+        &["base-job"],
+    );
+    web.0.criticality = Criticality::High;
+    web.0.updates = vec![
+        update("kustomize-set-image", "overlays/prod", None, false),
+        update("yaml-update", "web/values.yaml", Some("image.tag"), true),
+    ];
+    if let Some(state) = &mut web.1 {
+        state
+            .built_on
+            .insert("python-3.12-slim".into(), "sha256:1".into());
+        // A stage that the target does not need.
+        state.unused_bases = vec![Reference::parse("node:22-bookworm-slim").unwrap()];
+    }
+    if let Some(source) = &mut web.0.source {
+        source.inputs.insert("bump".into(), "patch".into());
+        source.cause_inputs = true;
+    }
     // Never published, at the root of its repository, on a GitHub Enterprise server.
     let tools = fleet.image(managed(
         "tools",
@@ -150,7 +208,35 @@ pub(crate) fn small() -> Owned {
         source.context = Some(RelativePath::new("src").unwrap());
     }
     job.1 = published("main");
-    fleet.image(external("redis", "redis"));
+    stands_on(
+        job,
+        &[
+            "node-22-bookworm-slim",
+            "debian-12-slim-sha256-0123456789ab",
+        ],
+        &["tools"],
+    );
+    job.0.auto_rebuild = false;
+    job.0.updates = vec![update("helm-update-image", "values.yaml", None, false)];
+    if let Some(source) = &mut job.0.source {
+        source.variables.insert("FAST".into(), "1".into());
+        source.job = Some("build".into());
+    }
+    let hook = fleet.image(managed(
+        "hook",
+        "ghcr.io/acme/hook",
+        "acme/hook",
+        "Dockerfile",
+    ));
+    hook.1 = published("2024-01-11");
+    stands_on(hook, &["ghcr.io-acme-private-base-1"], &[]);
+    hook.0.rebuild_delay = Delay::new("0").unwrap();
+    if let Some(source) = &mut hook.0.source {
+        source.provider = Provider::Webhook;
+        source.url = WebUrl::new("https://ci.example.com/hook?x=1").ok();
+    }
+    let redis = fleet.image(external("redis", "redis"));
+    redis.0.updates = vec![update("yaml-update", "redis.yaml", Some("image"), false)];
     let postgres = fleet.image(external("postgres", "postgres"));
     postgres.0.allow_tags = Some(r"^16\.\d+-alpine$".into());
     postgres.0.image_selection_strategy = "SemVer".parse().ok();

@@ -1,5 +1,6 @@
 //! Whole manifests of a small fleet.
 
+use imgfac_kargo::Resource;
 use imgfac_model::Branch;
 
 use crate::fleet::{Owned, external, managed, small};
@@ -22,9 +23,10 @@ fn the_parts_of_a_split_are_the_whole() {
     let whole = manifests.to_yaml().unwrap();
     let files: Vec<_> = manifests.split().map(Result::unwrap).collect();
     let names: Vec<_> = files.iter().map(|file| file.name.as_str()).collect();
-    insta::assert_snapshot!(names.join("\n"), @r"
+    insta::assert_snapshot!(names.join("\n"), @"
     common.k8s.yaml
     image-base-job.k8s.yaml
+    image-hook.k8s.yaml
     image-postgres.k8s.yaml
     image-redis.k8s.yaml
     image-tools.k8s.yaml
@@ -69,8 +71,12 @@ fn bad_settings_leave_the_analysis_out() {
     let manifests = fleet.synthesize();
     assert_eq!(manifests.problems.len(), 1, "{:?}", manifests.problems);
     let kinds: Vec<_> = manifests.resources().map(|it| it.kind()).collect();
-    assert!(!kinds.contains(&"Stage") && !kinds.contains(&"AnalysisTemplate"));
-    assert!(kinds.contains(&"Warehouse"));
+    assert!(!kinds.contains(&"AnalysisTemplate"));
+    assert!(kinds.contains(&"Warehouse") && kinds.contains(&"PromotionTask"));
+    let jobs = manifests
+        .resources()
+        .filter(|it| matches!(it, Resource::Stage(stage) if stage.spec.verification.is_some()));
+    assert_eq!(jobs.count(), 0);
 }
 
 #[test]

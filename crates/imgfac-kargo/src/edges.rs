@@ -1,0 +1,278 @@
+//! What an image stands on, as far as an update of it means a rebuild.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use imgfac_graph::Graph;
+use imgfac_model::{BaseName, Criticality, Delay, Enrolment, ImageName, ImageState, Settings};
+use serde::Serialize;
+
+use crate::names::{Purpose, resource_name};
+use crate::synth::{Fleet, Image};
+
+/// A base whose updates rebuild an image.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Edge {
+    /// Where its Freight comes from.
+    pub(crate) warehouse: String,
+    /// The Stage that notes its digests.
+    pub(crate) observe: String,
+    /// What the task is told.
+    pub(crate) fact: Fact,
+    /// The digest that the image was last built on, if that is known.
+    pub(crate) built_on: Option<String>,
+}
+
+/// A base in the words of the task.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub(crate) struct Fact {
+    /// How the Dockerfile names it, canonical.
+    pub(crate) base: String,
+    /// Its key in the ConfigMap of what was built.
+    pub(crate) key: String,
+    /// The Stage that notes its digests.
+    stage: String,
+    /// How long its updates wait: the delay, or the window in which updates are gathered when that
+    /// is longer.
+    delay: String,
+    /// How much longer, so that images that are due together come in order.
+    hold: String,
+    /// The Stage that rebuilds it, when it is an image of ours.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    parent: Option<String>,
+}
+
+#[cfg(test)]
+impl Fact {
+    /// A base of which only the key matters.
+    pub(crate) fn for_tests(key: &str) -> Self {
+        Self {
+            base: String::new(),
+            key: key.to_owned(),
+            stage: String::new(),
+            delay: String::new(),
+            hold: String::new(),
+            parent: None,
+        }
+    }
+}
+
+/// What can be stood on: what is watched and noted.
+pub(crate) struct Ground<'a> {
+    /// Bases that are watched.
+    pub(crate) bases: BTreeSet<&'a BaseName>,
+    /// Images of ours that are watched; those that were published have digests to note.
+    pub(crate) images: BTreeMap<&'a ImageName, bool>,
+    /// Images that stand on each other: a rebuild of one would start the next for ever.
+    circles: BTreeMap<ImageName, usize>,
+    /// By how many minutes images that are due together come after each other.
+    holds: BTreeMap<ImageName, u32>,
+}
+
+impl<'a> Ground<'a> {
+    pub(crate) fn new(
+        fleet: &Fleet<'a>,
+        bases: BTreeSet<&'a BaseName>,
+        images: BTreeMap<&'a ImageName, bool>,
+    ) -> Self {
+        let graph = graph(fleet);
+        let circles = graph.cycles();
+        Self {
+            bases,
+            images,
+            circles: circles
+                .into_iter()
+                .enumerate()
+                .flat_map(|(n, names)| names.into_iter().map(move |name| (name, n)))
+                .collect(),
+            holds: holds(fleet, &graph),
+        }
+    }
+
+    /// The bases that an update of rebuilds this image, and what is wrong with the others.
+    ///
+    /// Bases that the built target does not need, that are pinned to a digest, or that have no tag
+    /// are none of both. Nor is a parent that was never published: it gets its place with the run
+    /// that learns of its first image.
+    pub(crate) fn edges(
+        &self,
+        fleet: &Fleet<'_>,
+        enrolment: &Enrolment,
+        state: &ImageState,
+    ) -> (Vec<Edge>, Vec<String>) {
+        let (mut edges, mut problems) = (BTreeMap::new(), Vec::new());
+        let image = &enrolment.name;
+        let hold = |image| self.holds.get(image).copied().unwrap_or_default();
+        let settings = fleet.settings;
+        for base in &state.base_images {
+            let Some(base_state) = fleet.bases.get(base) else {
+                problems.push(format!(
+                    "it stands on {base}, of which there is no usable state: its updates do not rebuild it"
+                ));
+                continue;
+            };
+            let reference = &base_state.reference;
+            if state.unused_bases.contains(reference) || reference.digest().is_some() {
+                continue;
+            }
+            if reference.tag().is_none() {
+                continue;
+            }
+            // What keeps it from being watched is told once, as a problem of the base.
+            if self.bases.contains(base) {
+                edges.insert(
+                    resource_name(Purpose::BaseWarehouse, base.as_str()),
+                    (
+                        base.as_str(),
+                        reference,
+                        resource_name(Purpose::ObserveStage, base.as_str()),
+                        hold(image),
+                        None,
+                    ),
+                );
+            }
+        }
+        for parent in &state.managed_bases {
+            if state.unused_bases.contains(&parent.reference) || parent.reference.digest().is_some()
+            {
+                continue;
+            }
+            let circle = self.circles.get(image);
+            if circle.is_some() && circle == self.circles.get(&parent.name) {
+                problems.push(format!(
+                    "it stands on {} in a circle: a push of that does not rebuild it, which would never end",
+                    parent.name
+                ));
+                continue;
+            }
+            match self.images.get(&parent.name) {
+                Some(true) => {
+                    edges.insert(
+                        resource_name(Purpose::ImageWarehouse, parent.name.as_str()),
+                        (
+                            parent.name.as_str(),
+                            &parent.reference,
+                            resource_name(Purpose::ObserveImageStage, parent.name.as_str()),
+                            // Since the parent's push: whoever comes between them goes first.
+                            hold(image).saturating_sub(hold(&parent.name) + AFTER_PARENT),
+                            Some(resource_name(Purpose::TriggerStage, parent.name.as_str())),
+                        ),
+                    );
+                }
+                Some(false) => {}
+                None => problems.push(format!(
+                    "it stands on {}, which is not among the images that are watched: its pushes do not rebuild it",
+                    parent.name
+                )),
+            }
+        }
+        let (rebuild, cascade) = delays(settings, enrolment);
+        let edges: Vec<_> = edges
+            .into_iter()
+            .map(
+                |(warehouse, (name, reference, observe, hold, parent))| Edge {
+                    fact: Fact {
+                        base: reference.to_string(),
+                        key: format!("{image}.{warehouse}"),
+                        stage: observe.clone(),
+                        delay: if parent.is_some() { &cascade } else { &rebuild }.clone(),
+                        hold: format!("{hold}m"),
+                        parent,
+                    },
+                    built_on: state
+                        .built_on
+                        .get(name)
+                        .filter(|digest| !digest.is_empty())
+                        .cloned(),
+                    warehouse,
+                    observe,
+                },
+            )
+            .collect();
+        (edges, problems)
+    }
+}
+
+/// How long updates of upstream bases and of parents of ours wait.
+fn delays(settings: &Settings, enrolment: &Enrolment) -> (String, String) {
+    let defaults = &settings.defaults;
+    let window = enrolment
+        .coordination_window
+        .as_ref()
+        .unwrap_or(&defaults.coordination_window);
+    let longer = |delay: &Delay| {
+        if window.as_millis() > delay.as_millis() {
+            window.to_go()
+        } else {
+            delay.to_go()
+        }
+    };
+    (
+        longer(&enrolment.rebuild_delay),
+        longer(
+            enrolment
+                .cascade_delay
+                .as_ref()
+                .unwrap_or(&defaults.cascade_delay),
+        ),
+    )
+}
+
+fn graph(fleet: &Fleet<'_>) -> Graph {
+    let edges = fleet.images.iter().flat_map(|image| {
+        image
+            .state
+            .map(|state| state.managed_bases.as_slice())
+            .unwrap_or_default()
+            .iter()
+            .map(|base| (image.enrolment.name.clone(), base.name.clone()))
+    });
+    Graph::new(
+        fleet
+            .images
+            .iter()
+            .map(|image| image.enrolment.name.clone()),
+        edges,
+    )
+}
+
+/// How many minutes after its parents an image is due.
+const AFTER_PARENT: u32 = 20;
+
+/// How many minutes longer each image waits than it must, so that among those that are due
+/// together critical ones come first and parents before their children.
+///
+/// A wait is looked at every ten minutes. A child that is due twenty minutes after its parent
+/// therefore finds the parent told to rebuild, and waits for its push.
+fn holds(fleet: &Fleet<'_>, graph: &Graph) -> BTreeMap<ImageName, u32> {
+    let images: BTreeMap<_, &Image<'_>> = fleet
+        .images
+        .iter()
+        .map(|image| (&image.enrolment.name, image))
+        .collect();
+    let mut waves: Vec<_> = graph.waves().into_iter().collect();
+    waves.sort_by(|a, b| (a.1, &a.0).cmp(&(b.1, &b.0)));
+    let mut holds = BTreeMap::<ImageName, u32>::new();
+    for (name, _) in waves {
+        let Some(image) = images.get(&name) else {
+            continue;
+        };
+        let own = match image.enrolment.criticality {
+            Criticality::Critical => 0,
+            Criticality::High => 10,
+            Criticality::Normal => 20,
+            Criticality::Low => 40,
+        };
+        let parents = image
+            .state
+            .map(|state| state.managed_bases.as_slice())
+            .unwrap_or_default();
+        let after = parents
+            .iter()
+            .filter_map(|parent| holds.get(&parent.name))
+            .map(|hold| hold + AFTER_PARENT)
+            .max()
+            .unwrap_or(0);
+        holds.insert(name, own.max(after));
+    }
+    holds
+}
