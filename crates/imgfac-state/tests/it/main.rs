@@ -8,4 +8,5 @@
 mod configuration;
 mod factory;
 mod predecessor;
+mod properties;
 mod state;
