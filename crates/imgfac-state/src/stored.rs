@@ -188,6 +188,9 @@ fn for_each_field(
             span: twice.second.clone(),
         });
     }
+    if document.root.is_null() {
+        return Err(Unusable::new(&document.root, "it is empty"));
+    }
     let entries = document
         .root
         .entries()

@@ -431,6 +431,7 @@ fn an_unusable_file_is_left_alone() {
         "name: ${BASE}\nfullImage: ${BASE}\n",
     );
     factory.write("state/images/shop.yaml", "name: [\n");
+    factory.write("state/base-images/cut-1.yaml", "");
     let store = Store::open(factory.0.path()).unwrap();
     let fleet = Fleet::read(&store).unwrap();
     let unusable: Vec<String> = fleet
@@ -441,6 +442,7 @@ fn an_unusable_file_is_left_alone() {
     assert_snapshot!(unusable.join("\n"), @r#"
     state/images/shop.yaml: this is not YAML: unclosed bracket '['
     state/base-images/${BASE}.yaml: invalid image reference: repository "${BASE}" must be lower-case
+    state/base-images/cut-1.yaml: it is empty
     "#);
     // Nothing is written in its place, and its bases do not leave the fleet.
     assert_eq!(factory.update(NOW, &[("shop", Ok(&["debian:12"]))]), "");
