@@ -9,42 +9,58 @@ pub struct FileId(pub usize);
 /// The text files of a run, so that positions can be shown.
 #[derive(Clone, Debug, Default)]
 pub struct SourceFiles {
-    files: Vec<(String, String)>,
+    files: Vec<SourceFile>,
+}
+
+#[derive(Clone, Debug)]
+struct SourceFile {
+    name: String,
+    text: String,
+    /// Where each line begins, in bytes: a list of many mistakes asks for many places.
+    lines: Vec<usize>,
 }
 
 impl SourceFiles {
     /// Adds a file, by the name that people know it by.
     pub fn add(&mut self, name: impl Into<String>, text: impl Into<String>) -> FileId {
-        self.files.push((name.into(), text.into()));
+        let text = text.into();
+        let lines = std::iter::once(0)
+            .chain(text.match_indices('\n').map(|(at, _)| at + 1))
+            .collect();
+        self.files.push(SourceFile {
+            name: name.into(),
+            text,
+            lines,
+        });
         FileId(self.files.len() - 1)
     }
 
     /// The name of a file.
     #[must_use]
     pub fn name(&self, file: FileId) -> &str {
-        self.files.get(file.0).map_or("?", |(name, _)| name)
+        self.files.get(file.0).map_or("?", |file| &file.name)
     }
 
     /// The text of a file.
     #[must_use]
     pub fn text(&self, file: FileId) -> &str {
-        self.files.get(file.0).map_or("", |(_, text)| text)
+        self.files.get(file.0).map_or("", |file| &file.text)
     }
 
     /// Line and column of a byte, both from 1; columns count characters.
     #[must_use]
     pub fn line_column(&self, file: FileId, offset: usize) -> (usize, usize) {
-        let text = self.text(file);
+        let Some(SourceFile { text, lines, .. }) = self.files.get(file.0) else {
+            return (1, 1);
+        };
         let mut offset = offset.min(text.len());
         while !text.is_char_boundary(offset) {
             offset -= 1;
         }
-        let before = &text[..offset];
-        let start = before.rfind('\n').map_or(0, |at| at + 1);
-        (
-            before.matches('\n').count() + 1,
-            before[start..].chars().count() + 1,
-        )
+        // The first line begins at 0, so there is always one at or before the offset.
+        let line = lines.partition_point(|start| *start <= offset);
+        let start = lines.get(line.saturating_sub(1)).copied().unwrap_or(0);
+        (line, text[start..offset].chars().count() + 1)
     }
 }
 
