@@ -125,7 +125,10 @@ fn edit(
             }],
         }));
     }
-    let key = match (target.kind, target.key.as_deref()) {
+    let key = match (
+        target.kind,
+        target.key.as_deref().filter(|key| !key.is_empty()),
+    ) {
         (_, Some(key)) => key,
         // What the charts of the world call it.
         (UpdateKind::HelmUpdateImage, None) => "image.tag",
