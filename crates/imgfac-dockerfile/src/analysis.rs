@@ -31,8 +31,9 @@ pub struct Analysis {
     pub stages: Vec<Stage>,
     /// The frontend that `# syntax=` asks for.
     pub syntax: Option<Syntax>,
-    /// What `ONBUILD` triggers that do not fire in this file bring to images built on it.
-    pub on_build_images: Vec<Use>,
+    /// What `ONBUILD` triggers that do not fire in this file bring to images built on it, each
+    /// image once.
+    pub on_build_images: Vec<Image>,
     /// Names that a `FROM` refers to and that have no value.
     pub undefined_args: Vec<UndefinedArg>,
     /// The mistake that a build would report. The rest of the analysis is what can still be
@@ -47,29 +48,26 @@ pub struct Analysis {
 pub struct Image {
     /// Which image.
     pub reference: Reference,
-    /// The word of the first use, as it stands in the file: without quotes if it is in a flag,
-    /// variables not expanded.
-    pub raw: String,
-    /// What the first use is.
-    pub role: Role,
-    /// The stage of the first use, an index into [`Analysis::stages`].
-    pub stage: usize,
-    /// The line of the instruction of the first use, from 1.
-    pub line: usize,
-    /// The bytes of the word of the first use.
-    pub span: Range<usize>,
+    /// The first use.
+    pub first: Use,
+    /// All further uses.
+    pub more: Vec<Use>,
     /// Whether the target needs the image.
     pub reachable: bool,
-    /// All uses, the first included.
-    pub uses: Vec<Use>,
+}
+
+impl Image {
+    /// All uses, in the order in which BuildKit meets them.
+    pub fn uses(&self) -> impl Iterator<Item = &Use> {
+        std::iter::once(&self.first).chain(&self.more)
+    }
 }
 
 /// One place where an image is used.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Use {
-    /// Which image.
-    pub reference: Reference,
-    /// The word as it stands in the file.
+    /// The word as it stands in the file: without quotes if it is in a flag, variables not
+    /// expanded.
     pub raw: String,
     /// The word with its variables expanded.
     pub expanded: String,
@@ -122,8 +120,8 @@ pub struct Stage {
 /// What a stage is built on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Base {
-    /// An external image.
-    Image(Reference),
+    /// An external image, an index into [`Analysis::images`].
+    Image(usize),
     /// An earlier stage, an index into [`Analysis::stages`].
     Stage(usize),
     /// Nothing.

@@ -1,6 +1,6 @@
 //! The parts of a Dockerfile that decide which images it needs.
 
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 
 use crate::budget::Budget;
 use crate::directives;
@@ -13,7 +13,7 @@ use crate::text::lossy;
 /// A stage as it is written.
 pub(crate) struct StageText {
     pub(crate) name: Option<String>,
-    pub(crate) base: Vec<u8>,
+    pub(crate) base: String,
     pub(crate) base_place: Place,
     pub(crate) platform: Option<String>,
     /// The whole `FROM` instruction.
@@ -49,7 +49,7 @@ pub(crate) struct File {
     pub(crate) args: Vec<GlobalArg>,
     pub(crate) stages: Vec<StageText>,
     /// The names of `ARG`s inside stages; they explain why a `FROM` has no value for a name.
-    pub(crate) stage_args: HashSet<String>,
+    pub(crate) stage_args: BTreeSet<String>,
 }
 
 /// Reads a Dockerfile.
@@ -66,7 +66,7 @@ pub(crate) fn read(text: &[u8], budget: &mut Budget) -> Result<File, Failure> {
         text,
         args: Vec::new(),
         stages: Vec::new(),
-        stage_args: HashSet::new(),
+        stage_args: BTreeSet::new(),
         failure: None,
     };
     let escape = parse::parse(text, budget, &mut |statement, _, budget| {
@@ -92,7 +92,7 @@ struct Reader<'a> {
     text: &'a [u8],
     args: Vec<GlobalArg>,
     stages: Vec<StageText>,
-    stage_args: HashSet<String>,
+    stage_args: BTreeSet<String>,
     /// The first mistake in what an instruction means. BuildKit looks for these only after it has
     /// split the whole file into instructions, so a later mistake of that kind goes first.
     failure: Option<Failure>,
@@ -134,11 +134,7 @@ impl Reader<'_> {
         {
             self.stages.push(StageText {
                 name,
-                base: statement
-                    .line
-                    .get(base.clone())
-                    .unwrap_or_default()
-                    .to_vec(),
+                base: lossy(statement.line.get(base.clone()).unwrap_or_default()),
                 base_place: statement.place(&base),
                 platform,
                 place: statement.whole(),

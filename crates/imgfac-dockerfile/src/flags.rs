@@ -61,7 +61,7 @@ pub(crate) struct Value<'a> {
 
 /// Checks all flags of an instruction.
 pub(crate) fn check<'a>(
-    flags: &'a [Flag],
+    flags: &'a [Flag<'_>],
     known: &'static [(&'static str, Kind)],
 ) -> Result<Vec<Value<'a>>, (String, Range<usize>)> {
     let mut seen = 0_u32;
@@ -70,7 +70,7 @@ pub(crate) fn check<'a>(
         let error = |message: String| (message, flag.span.clone());
         let (word, value) = match flag.text.split_once('=') {
             Some((word, value)) => (word, Some(value)),
-            None => (flag.text.as_str(), None),
+            None => (flag.text.as_ref(), None),
         };
         let name = word.strip_prefix("--").unwrap_or_default();
         let Some((index, &(name, kind))) = known.iter().enumerate().find(|(_, (n, _))| *n == name)

@@ -8,7 +8,7 @@ use crate::health;
 use crate::heredoc;
 use crate::mount;
 use crate::node::{Keyword, Names, Node};
-use crate::text::{fields, lossy, lower, offset, trim};
+use crate::text::{fields, head, lossy, lower, offset, tail, trim};
 
 /// An instruction, reduced to what matters for images.
 #[derive(Debug, PartialEq, Eq)]
@@ -200,11 +200,12 @@ fn arg(node: &Node<'_>) -> Result<Instruction, Mistake> {
     }
     let mut pairs = Vec::with_capacity(node.words.len());
     for word in &node.words {
-        pairs.push(match word.split_once('=') {
-            Some(("", _)) => return mistake("ARG names can not be blank"),
-            Some((name, value)) => (name.to_owned(), Some(value.to_owned())),
-            None => (word.clone(), None),
-        });
+        let (name, value) = match word.iter().position(|&b| b == b'=') {
+            Some(0) => return mistake("ARG names can not be blank"),
+            Some(end) => (head(word, end), Some(lossy(tail(word, end + 1)))),
+            None => (*word, None),
+        };
+        pairs.push((lossy(name), value));
     }
     Ok(Instruction::Arg(pairs))
 }

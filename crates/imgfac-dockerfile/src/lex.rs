@@ -3,14 +3,12 @@
 //! One lexer serves three ends, as it does in BuildKit: expanding an argument, finding heredocs
 //! on a line, and reading a heredoc's name.
 
-use std::collections::HashMap;
+use std::borrow::Cow;
 
 use crate::budget::{Budget, DEPTH_LIMIT, WORD_LIMIT};
 use crate::glob::{self, GlobError};
-use crate::text::{decode, is_space, tail};
-
-/// Variables with their values.
-pub(crate) type Scope = HashMap<String, String>;
+use crate::text::{decode, head, is_space, tail};
+use crate::variables::Variables;
 
 /// What an expansion gave.
 #[derive(Debug, Default)]
@@ -39,10 +37,10 @@ pub(crate) fn is_plain(text: &[u8], escape: u8) -> bool {
 pub(crate) fn expand(
     word: &[u8],
     escape: u8,
-    scope: &Scope,
+    variables: &Variables<'_>,
     budget: &mut Budget,
 ) -> Result<Expanded, LexError> {
-    let mut lexer = Lexer::new(word, escape, Some(scope), budget);
+    let mut lexer = Lexer::new(word, escape, Some(variables), budget);
     match lexer.stop_on(None, false) {
         Ok((text, _)) => Ok(Expanded {
             text,
@@ -104,7 +102,7 @@ struct Lexer<'a> {
     raw_quotes: bool,
     raw_escapes: bool,
     /// `None`: only split words, and leave every variable as it is written.
-    scope: Option<&'a Scope>,
+    variables: Option<&'a Variables<'a>>,
     /// The word under construction. BuildKit shares it with nested expansions, which begin by
     /// clearing it; the words of a line depend on that.
     word: String,
@@ -121,7 +119,12 @@ struct Words {
 }
 
 impl<'a> Lexer<'a> {
-    fn new(source: &'a [u8], escape: u8, scope: Option<&'a Scope>, budget: &'a mut Budget) -> Self {
+    fn new(
+        source: &'a [u8],
+        escape: u8,
+        variables: Option<&'a Variables<'a>>,
+        budget: &'a mut Budget,
+    ) -> Self {
         // The scanner drops a byte order mark at the start of what it reads.
         let position = if source.starts_with(b"\xEF\xBB\xBF") {
             3
@@ -134,7 +137,7 @@ impl<'a> Lexer<'a> {
             escape: char::from(escape),
             raw_quotes: false,
             raw_escapes: false,
-            scope,
+            variables,
             word: String::new(),
             budget,
             depth: 0,
@@ -153,7 +156,7 @@ impl<'a> Lexer<'a> {
     }
 
     fn splits(&self) -> bool {
-        self.scope.is_none()
+        self.variables.is_none()
     }
 
     fn spend(&mut self, size: usize) -> Result<(), Message> {
@@ -212,7 +215,8 @@ impl<'a> Lexer<'a> {
     }
 
     fn stop_on_inner(&mut self, stop: Option<char>) -> Result<(String, Vec<String>), Message> {
-        let mut result = String::new();
+        let left = self.source.len().saturating_sub(self.position);
+        let mut result = String::with_capacity(left.min(64));
         let mut words = Words::default();
         self.word.clear();
         while let Some(c) = self.peek() {
@@ -249,6 +253,11 @@ impl<'a> Lexer<'a> {
                     result.push_str(&text);
                     self.add_raw(&mut words, &text);
                 }
+                _ if self.is_ordinary(c, stop) => {
+                    let text = self.ordinary(stop);
+                    self.add_raw(&mut words, text);
+                    result.push_str(text);
+                }
                 _ => {
                     self.next();
                     if c == self.escape {
@@ -276,6 +285,25 @@ impl<'a> Lexer<'a> {
             )));
         }
         Ok((result, self.finish(&mut words)))
+    }
+
+    /// Whether a character is an ASCII one that stands for itself.
+    fn is_ordinary(&self, c: char, stop: Option<char>) -> bool {
+        c.is_ascii_graphic()
+            && !matches!(c, '\'' | '"' | '$' | '<')
+            && c != self.escape
+            && Some(c) != stop
+    }
+
+    /// The text up to the next character that is not ordinary.
+    fn ordinary(&mut self, stop: Option<char>) -> &'a str {
+        let rest = tail(self.source, self.position);
+        let length = rest
+            .iter()
+            .position(|&b| !self.is_ordinary(char::from(b), stop));
+        let text = head(rest, length.unwrap_or(rest.len()));
+        self.position += text.len();
+        std::str::from_utf8(text).unwrap_or_default()
     }
 
     /// `<<` takes the blanks after it into the word, so that `<< EOF` is one; `<<- EOF` is two.
@@ -368,14 +396,14 @@ impl<'a> Lexer<'a> {
     }
 
     /// A `$` and what belongs to it.
-    fn dollar(&mut self) -> Result<String, Message> {
+    fn dollar(&mut self) -> Result<Cow<'a, str>, Message> {
         self.next();
         if self.peek() != Some('{') {
             let name = self.name();
             if name.is_empty() {
-                return Ok("$".to_owned());
+                return Ok(Cow::Borrowed("$"));
             }
-            return self.plain_variable(&name, false);
+            return self.plain_variable(name, false);
         }
         self.next();
         match self.peek() {
@@ -388,8 +416,8 @@ impl<'a> Lexer<'a> {
         let mut operator = self.next();
         modifier.extend(operator);
         match operator {
-            Some('}') => return self.plain_variable(&name, true),
-            Some('/') => return self.replacement(&name),
+            Some('}') => return self.plain_variable(name, true),
+            Some('/') => return self.replacement(name).map(Cow::Owned),
             _ => {}
         }
         let empty_is_unset = operator == Some(':');
@@ -406,20 +434,14 @@ impl<'a> Lexer<'a> {
         let (word, _) = self
             .stop_on(Some('}'), raw_escapes)
             .map_err(|error| self.missing(error, "syntax error: missing '}'"))?;
-        let Some(value) = self.lookup(&name)? else {
-            return Ok(format!("${{{name}{modifier}{word}}}"));
+        let Some(value) = self.lookup(name)? else {
+            return Ok(Cow::Owned(format!("${{{name}{modifier}{word}}}")));
         };
-        let present = value
-            .as_deref()
-            .is_some_and(|value| !(empty_is_unset && value.is_empty()));
+        let present = value.filter(|value| !(empty_is_unset && value.is_empty()));
         match operator {
-            Some('-') => Ok(if present {
-                value.unwrap_or_default()
-            } else {
-                word
-            }),
-            Some('+') => Ok(if present { word } else { String::new() }),
-            Some('?') if present => Ok(value.unwrap_or_default()),
+            Some('-') => Ok(present.map_or(Cow::Owned(word), Cow::Borrowed)),
+            Some('+') => Ok(present.map_or(Cow::Borrowed(""), |_| Cow::Owned(word))),
+            Some('?') if present.is_some() => Ok(Cow::Borrowed(present.unwrap_or_default())),
             Some('?') => Err(Message::Text(match (word.as_str(), value) {
                 ("", None) => format!("{name}: is not allowed to be unset"),
                 ("", Some(_)) => format!("{name}: is not allowed to be empty"),
@@ -434,7 +456,8 @@ impl<'a> Lexer<'a> {
                 } else {
                     glob::trim_suffix
                 };
-                cut(pattern, &value, longest.is_some(), self.budget)
+                cut(pattern, value, longest.is_some(), self.budget)
+                    .map(Cow::Owned)
                     .map_err(|error| glob_message(&error, pattern))
             }
             _ => Err(unsupported(&modifier)),
@@ -457,17 +480,17 @@ impl<'a> Lexer<'a> {
             return Ok(format!("${{{name}/{pattern}/{replacement}}}"));
         };
         let value = value.unwrap_or_default();
-        let text = glob::replace(&pattern, &replacement, &value, all, self.budget)
+        let text = glob::replace(&pattern, &replacement, value, all, self.budget)
             .map_err(|error| glob_message(&error, &pattern))?;
         self.spend(text.len())?;
         Ok(text)
     }
 
-    fn plain_variable(&mut self, name: &str, braced: bool) -> Result<String, Message> {
+    fn plain_variable(&mut self, name: &str, braced: bool) -> Result<Cow<'a, str>, Message> {
         Ok(match self.lookup(name)? {
-            Some(value) => value.unwrap_or_default(),
-            None if braced => format!("${{{name}}}"),
-            None => format!("${name}"),
+            Some(value) => Cow::Borrowed(value.unwrap_or_default()),
+            None if braced => Cow::Owned(format!("${{{name}}}")),
+            None => Cow::Owned(format!("${name}")),
         })
     }
 
@@ -476,18 +499,18 @@ impl<'a> Lexer<'a> {
         clippy::option_option,
         reason = "unset and left alone are different answers"
     )]
-    fn lookup(&mut self, name: &str) -> Result<Option<Option<String>>, Message> {
-        let Some(scope) = self.scope else {
+    fn lookup(&mut self, name: &str) -> Result<Option<Option<&'a str>>, Message> {
+        let Some(variables) = self.variables else {
             return Ok(None);
         };
-        let Some(value) = scope.get(name) else {
+        let Some(value) = variables.get(name) else {
             if !self.unset.iter().any(|known| known == name) && self.unset.len() < 16 {
                 self.unset.push(name.to_owned());
             }
             return Ok(Some(None));
         };
         self.spend(value.len())?;
-        Ok(Some(Some(value.clone())))
+        Ok(Some(Some(value)))
     }
 
     /// At the end of the text the mistake is the missing sign, whatever was being read.
@@ -498,28 +521,24 @@ impl<'a> Lexer<'a> {
         error
     }
 
-    fn name(&mut self) -> String {
-        let mut name = String::new();
+    fn name(&mut self) -> &'a str {
+        let start = self.position;
         if self.peek().is_some_and(is_digit) {
-            while let Some(c) = self.peek()
-                && is_digit(c)
-            {
-                self.next();
-                name.push(c);
-            }
-            return name;
-        }
-        if let Some(c @ ('@' | '*' | '#' | '?' | '-' | '$' | '!')) = self.peek() {
+            self.skip_while(is_digit);
+        } else if let Some('@' | '*' | '#' | '?' | '-' | '$' | '!') = self.peek() {
             self.next();
-            return c.to_string();
+        } else {
+            self.skip_while(|c| c == '_' || c.is_alphabetic() || is_digit(c));
         }
-        while let Some(c) = self.peek()
-            && (c == '_' || c.is_alphabetic() || is_digit(c))
-        {
+        let name = self.source.get(start..self.position).unwrap_or_default();
+        // Of such characters none stands for ill-formed text.
+        std::str::from_utf8(name).unwrap_or_default()
+    }
+
+    fn skip_while(&mut self, accepted: impl Fn(char) -> bool) {
+        while self.peek().is_some_and(&accepted) {
             self.next();
-            name.push(c);
         }
-        name
     }
 }
 

@@ -58,6 +58,7 @@ mod platform;
 mod resolve;
 mod scope;
 mod text;
+mod variables;
 mod words;
 
 pub use crate::{

@@ -1,10 +1,12 @@
 //! The value of `RUN --mount`: comma-separated fields, of which only `from` names an image.
 
+use std::borrow::Cow;
+
 use crate::directives::is_bool;
 use crate::text::lower;
 
 /// Splits a value into fields; double quotes protect commas, and `""` in them is a quote.
-fn fields(value: &str) -> Result<Vec<String>, String> {
+fn fields(value: &str) -> Result<Vec<Cow<'_, str>>, String> {
     let value = value
         .strip_suffix("\r\n")
         .or_else(|| value.strip_suffix('\n'))
@@ -23,7 +25,7 @@ fn fields(value: &str) -> Result<Vec<String>, String> {
             if field.contains('"') {
                 return Err("bare \" in non-quoted field".to_owned());
             }
-            found.push(field.to_owned());
+            found.push(Cow::Borrowed(field));
             match more {
                 Some(more) => rest = more,
                 None => return Ok(found),
@@ -48,7 +50,7 @@ fn fields(value: &str) -> Result<Vec<String>, String> {
                 }
             }
         }
-        found.push(field);
+        found.push(Cow::Owned(field));
         if rest.is_empty() {
             return Ok(found);
         }

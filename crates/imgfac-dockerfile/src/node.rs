@@ -3,10 +3,13 @@
 //! This is the part of the reading that BuildKit does for the whole file before it looks at what
 //! any instruction means, so its mistakes come first.
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 use crate::json::{self, Array};
-use crate::text::{is_blank, is_latin1_space, is_regex_space, lower, offset, tail, trim};
+use crate::text::{
+    head, is_blank, is_latin1_space, is_regex_space, lossy, lower, offset, tail, trim,
+};
 use crate::words::QuotedWords;
 
 /// The instructions of a Dockerfile.
@@ -33,53 +36,51 @@ pub(crate) enum Keyword {
 }
 
 const KEYWORDS: &[(&str, Keyword)] = &[
-    ("run", Keyword::Run),
-    ("copy", Keyword::Copy),
-    ("from", Keyword::From),
-    ("env", Keyword::Env),
-    ("arg", Keyword::Arg),
-    ("label", Keyword::Label),
-    ("workdir", Keyword::Workdir),
-    ("cmd", Keyword::Cmd),
-    ("entrypoint", Keyword::Entrypoint),
-    ("add", Keyword::Add),
-    ("user", Keyword::User),
-    ("expose", Keyword::Expose),
-    ("volume", Keyword::Volume),
-    ("shell", Keyword::Shell),
-    ("healthcheck", Keyword::Healthcheck),
-    ("onbuild", Keyword::OnBuild),
-    ("stopsignal", Keyword::StopSignal),
-    ("maintainer", Keyword::Maintainer),
+    ("RUN", Keyword::Run),
+    ("COPY", Keyword::Copy),
+    ("FROM", Keyword::From),
+    ("ENV", Keyword::Env),
+    ("ARG", Keyword::Arg),
+    ("LABEL", Keyword::Label),
+    ("WORKDIR", Keyword::Workdir),
+    ("CMD", Keyword::Cmd),
+    ("ENTRYPOINT", Keyword::Entrypoint),
+    ("ADD", Keyword::Add),
+    ("USER", Keyword::User),
+    ("EXPOSE", Keyword::Expose),
+    ("VOLUME", Keyword::Volume),
+    ("SHELL", Keyword::Shell),
+    ("HEALTHCHECK", Keyword::Healthcheck),
+    ("ONBUILD", Keyword::OnBuild),
+    ("STOPSIGNAL", Keyword::StopSignal),
+    ("MAINTAINER", Keyword::Maintainer),
 ];
 
 impl Keyword {
     fn new(word: &[u8]) -> Option<Self> {
-        let find = |word: &[u8]| {
-            KEYWORDS
-                .iter()
-                .find(|(name, _)| name.as_bytes().eq_ignore_ascii_case(word))
-                .map(|(_, keyword)| *keyword)
-        };
-        if word.is_ascii() {
-            return find(word);
+        if !word.is_ascii() {
+            let word = lower(std::str::from_utf8(word).ok()?);
+            return word.is_ascii().then(|| Self::new(word.as_bytes()))?;
         }
-        find(lower(std::str::from_utf8(word).ok()?).as_bytes())
+        KEYWORDS
+            .iter()
+            .find(|(name, _)| name.as_bytes().eq_ignore_ascii_case(word))
+            .map(|(_, keyword)| *keyword)
     }
 
     /// The name in capitals.
-    pub(crate) fn name(self) -> String {
+    pub(crate) fn name(self) -> &'static str {
         KEYWORDS
             .iter()
             .find(|(_, keyword)| *keyword == self)
-            .map_or_else(String::new, |(name, _)| name.to_ascii_uppercase())
+            .map_or("", |(name, _)| name)
     }
 }
 
 /// A word that starts with `--`, without its quotes and escapes.
 #[derive(Debug)]
-pub(crate) struct Flag {
-    pub(crate) text: String,
+pub(crate) struct Flag<'a> {
+    pub(crate) text: Cow<'a, str>,
     /// Where it stands in the instruction.
     pub(crate) span: Range<usize>,
 }
@@ -90,13 +91,13 @@ pub(crate) struct Node<'a> {
     /// `None` for a word that is no instruction.
     pub(crate) keyword: Option<Keyword>,
     pub(crate) word: &'a [u8],
-    pub(crate) flags: Vec<Flag>,
+    pub(crate) flags: Vec<Flag<'a>>,
     /// The arguments after the flags, without white space around them.
     pub(crate) rest: &'a [u8],
     /// The arguments as a JSON list.
     pub(crate) list: Option<Vec<String>>,
     /// The words of `ARG`.
-    pub(crate) words: Vec<String>,
+    pub(crate) words: Vec<&'a [u8]>,
     /// Whether `ENV` and `LABEL` name nothing, or something without a name.
     pub(crate) names: Names,
     /// The instruction of `ONBUILD`.
@@ -214,7 +215,7 @@ fn names(rest: &[u8], keyword: &str, escape: u8) -> Result<Names, String> {
     let Some(first) = words.next() else {
         return Ok(Names::Missing);
     };
-    if !first.contains('=') {
+    if !first.contains(&b'=') {
         if !rest.iter().any(|&b| is_blank(b)) {
             return Err(format!("{keyword} must have two arguments"));
         }
@@ -222,10 +223,11 @@ fn names(rest: &[u8], keyword: &str, escape: u8) -> Result<Names, String> {
     }
     let mut names = Names::Good;
     for word in std::iter::once(first).chain(words) {
-        match word.find('=') {
+        match word.iter().position(|&b| b == b'=') {
             None => {
                 return Err(format!(
-                    "Syntax error - can't find = in {word:?}. Must be of the form: name=value"
+                    "Syntax error - can't find = in {:?}. Must be of the form: name=value",
+                    lossy(word)
                 ));
             }
             Some(0) => names = Names::Blank,
@@ -238,7 +240,7 @@ fn names(rest: &[u8], keyword: &str, escape: u8) -> Result<Names, String> {
 /// Reads the flags at the start of `text` and says how many bytes they take.
 ///
 /// BuildKit takes each byte for a character here, so bytes beyond ASCII come out as Latin-1.
-fn flags(text: &[u8], base: usize, escape: u8, found: &mut Vec<Flag>) -> usize {
+fn flags<'a>(text: &'a [u8], base: usize, escape: u8, found: &mut Vec<Flag<'a>>) -> usize {
     let mut position = 0;
     loop {
         let blanks = tail(text, position)
@@ -250,26 +252,13 @@ fn flags(text: &[u8], base: usize, escape: u8, found: &mut Vec<Flag>) -> usize {
             return position;
         }
         let start = position;
-        let mut word = String::new();
-        let mut quote = None;
-        while let Some(&byte) = text.get(position) {
-            if quote.is_none() && is_latin1_space(byte) {
-                break;
+        let word = match plain_flag(tail(text, start), escape) {
+            Some(word) => {
+                position += word.len();
+                Cow::Borrowed(word)
             }
-            position += 1;
-            if quote == Some(byte) {
-                quote = None;
-            } else if quote.is_none() && matches!(byte, b'\'' | b'"') {
-                quote = Some(byte);
-            } else if byte == escape {
-                if let Some(&escaped) = text.get(position) {
-                    position += 1;
-                    word.push(char::from(escaped));
-                }
-            } else {
-                word.push(char::from(byte));
-            }
-        }
+            None => Cow::Owned(quoted_flag(text, &mut position, escape)),
+        };
         if word == "--" {
             return position;
         }
@@ -278,6 +267,39 @@ fn flags(text: &[u8], base: usize, escape: u8, found: &mut Vec<Flag>) -> usize {
             span: base + start..base + position,
         });
     }
+}
+
+/// The first word, if it is nothing but ASCII without quotes and escapes.
+fn plain_flag(text: &[u8], escape: u8) -> Option<&str> {
+    let is_end = |b: &u8| is_latin1_space(*b) || matches!(b, b'\'' | b'"') || *b == escape;
+    let end = text.iter().position(|b| is_end(b) || *b >= 0x80);
+    let whole = end.is_none_or(|end| text.get(end).is_some_and(|&b| is_latin1_space(b)));
+    let word = std::str::from_utf8(head(text, end.unwrap_or(text.len()))).ok()?;
+    whole.then_some(word)
+}
+
+fn quoted_flag(text: &[u8], position: &mut usize, escape: u8) -> String {
+    let mut word = String::new();
+    let mut quote = None;
+    while let Some(&byte) = text.get(*position) {
+        if quote.is_none() && is_latin1_space(byte) {
+            break;
+        }
+        *position += 1;
+        if quote == Some(byte) {
+            quote = None;
+        } else if quote.is_none() && matches!(byte, b'\'' | b'"') {
+            quote = Some(byte);
+        } else if byte == escape {
+            if let Some(&escaped) = text.get(*position) {
+                *position += 1;
+                word.push(char::from(escaped));
+            }
+        } else {
+            word.push(char::from(byte));
+        }
+    }
+    word
 }
 
 /// The text of a trigger: an `ONBUILD` instruction without its keyword.
@@ -296,7 +318,6 @@ pub(crate) fn trigger_text(line: &[u8]) -> &[u8] {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::text::lossy;
 
     /// `expected`: the flags, then `|` and the rest.
     fn check(line: &str, expected: &str) {
@@ -306,7 +327,7 @@ mod tests {
     fn check_escape(line: &str, escape: u8, expected: &str) {
         let found = match Node::read(line.as_bytes(), escape) {
             Ok(node) => {
-                let flags: Vec<&str> = node.flags.iter().map(|f| f.text.as_str()).collect();
+                let flags: Vec<&str> = node.flags.iter().map(|f| f.text.as_ref()).collect();
                 format!("{}|{}", flags.join(" "), lossy(node.rest))
             }
             Err(error) => format!("error: {error}"),

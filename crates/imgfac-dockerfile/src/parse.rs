@@ -141,7 +141,7 @@ pub(crate) fn parse(
             Err(message) => return Err(fail(message, origin.whole())),
         };
         let mut heredocs = Vec::new();
-        if node.takes_heredocs() && whole.windows(2).any(|pair| pair == b"<<") {
+        if node.takes_heredocs() && has_redirection(whole) {
             let opened = match heredoc::of_line(whole, budget) {
                 Ok(opened) => opened,
                 Err(message) => return Err(fail(message, origin.whole())),
@@ -189,4 +189,9 @@ pub(crate) fn parse(
         });
     }
     Ok(escape.token())
+}
+
+/// Whether there is a `<<`.
+fn has_redirection(line: &[u8]) -> bool {
+    line.contains(&b'<') && line.windows(2).any(|pair| pair == b"<<")
 }

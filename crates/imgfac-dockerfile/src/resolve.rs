@@ -1,6 +1,6 @@
 //! From stages and sources as they are written to images.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use imgfac_model::Reference;
 
@@ -10,10 +10,11 @@ use crate::directives;
 use crate::error::{Error, ErrorKind, Place, START};
 use crate::file::{self, File, SourceText, StageText};
 use crate::graph::Graph;
-use crate::lex::{self, Scope};
+use crate::lex;
 use crate::platform::Platform;
 use crate::scope::Globals;
-use crate::text::{lossy, lower, shown};
+use crate::text::{lower, shown};
+use crate::variables::Variables;
 
 const SCRATCH: &str = "scratch";
 
@@ -72,19 +73,18 @@ struct Resolver<'a> {
     file: &'a File,
     options: &'a Options,
     budget: Budget,
-    globals: Globals,
+    globals: Globals<'a>,
     stages: Vec<Stage>,
     /// The last stage of each name. A stage sees what is there before it is added.
-    names: HashMap<&'a str, usize>,
-    images: Vec<Image>,
-    known: HashMap<Reference, usize>,
+    names: BTreeMap<&'a str, usize>,
+    images: ImageList,
     /// What `COPY --from=N` counts: the stages, then each source that is no stage.
     numbered: Vec<Target>,
     graph: Graph,
     /// For each edge of [`Graph::sources`] and then of [`Graph::triggered`], its source.
     edges: Vec<Vec<Edge<'a>>>,
     undefined: Vec<UndefinedArg>,
-    undefined_names: HashMap<String, usize>,
+    undefined_names: BTreeMap<String, usize>,
     errors: Vec<(Step, Error)>,
 }
 
@@ -104,6 +104,48 @@ struct Origin<'a> {
     on_build: bool,
 }
 
+/// Images, each once.
+#[derive(Default)]
+struct ImageList {
+    images: Vec<Image>,
+    known: BTreeMap<Reference, usize>,
+}
+
+impl ImageList {
+    /// Records a use of an image; returns the image's index.
+    fn add(&mut self, reference: Reference, used: Use) -> usize {
+        if let Some(&known) = self.known.get(&reference) {
+            self.reuse(known, used);
+            return known;
+        }
+        let index = self.images.len();
+        self.known.insert(reference.clone(), index);
+        self.images.push(Image {
+            reference,
+            first: used,
+            more: Vec::new(),
+            reachable: false,
+        });
+        index
+    }
+
+    fn reuse(&mut self, image: usize, used: Use) {
+        if let Some(image) = self.images.get_mut(image) {
+            image.more.push(used);
+        }
+    }
+
+    /// Notes which uses, and so which images, the target needs.
+    fn mark(&mut self, is_reachable: &dyn Fn(usize) -> bool) {
+        for image in &mut self.images {
+            for used in std::iter::once(&mut image.first).chain(&mut image.more) {
+                used.reachable = is_reachable(used.stage);
+                image.reachable |= used.reachable;
+            }
+        }
+    }
+}
+
 impl<'a> Resolver<'a> {
     fn new(text: &'a [u8], file: &'a File, options: &'a Options, mut budget: Budget) -> Self {
         let mut arg_errors = Vec::new();
@@ -117,14 +159,13 @@ impl<'a> Resolver<'a> {
             budget,
             globals,
             stages: Vec::with_capacity(count),
-            names: HashMap::new(),
-            images: Vec::new(),
-            known: HashMap::new(),
+            names: BTreeMap::new(),
+            images: ImageList::default(),
             numbered: (0..count).map(Target::Stage).collect(),
             graph: Graph::new(count),
             edges: vec![Vec::new(); count],
             undefined: Vec::new(),
-            undefined_names: HashMap::new(),
+            undefined_names: BTreeMap::new(),
             errors: arg_errors.into_iter().map(|e| (Step::Args, e)).collect(),
         }
     }
@@ -165,12 +206,7 @@ impl<'a> Resolver<'a> {
         for (stage, reached) in self.stages.iter_mut().zip(&reachable) {
             stage.reachable = *reached;
         }
-        for image in &mut self.images {
-            for used in &mut image.uses {
-                used.reachable = is_reachable(used.stage);
-                image.reachable |= used.reachable;
-            }
-        }
+        self.images.mark(&is_reachable);
     }
 
     fn finish(mut self, syntax: Option<Syntax>) -> Analysis {
@@ -178,7 +214,7 @@ impl<'a> Resolver<'a> {
         self.errors.sort_by_key(|(step, _)| *step);
         let mut errors = self.errors.into_iter().map(|(_, error)| error);
         Analysis {
-            images: self.images,
+            images: self.images.images,
             stages: self.stages,
             syntax,
             on_build_images,
@@ -226,14 +262,14 @@ impl<'a> Resolver<'a> {
 
     /// Resolves the base of a stage and checks its platform.
     fn base(&mut self, index: usize, written: &'a StageText) {
-        let base_raw = lossy(&written.base);
+        let base_raw = written.base.as_str();
         let mut base = Base::Unknown;
         let mut expanded = String::new();
-        match self.expand(&written.base, &written.base_place) {
+        match self.expand(base_raw, &written.base_place) {
             Err((message, advice)) => {
                 let message = format!(
                     "failed to process {:?}: {}{advice}",
-                    shown(&base_raw),
+                    shown(base_raw),
                     shown(&message)
                 );
                 self.error(Step::Bases, message, &written.base_place);
@@ -241,7 +277,7 @@ impl<'a> Resolver<'a> {
             Ok((text, advice)) if text.is_empty() => {
                 let message = format!(
                     "base name ({}) should not be blank{advice}",
-                    shown(&base_raw)
+                    shown(base_raw)
                 );
                 self.error(Step::Bases, message, &written.base_place);
             }
@@ -255,7 +291,7 @@ impl<'a> Resolver<'a> {
                     base = Base::Scratch;
                 } else {
                     let origin = Origin {
-                        raw: &base_raw,
+                        raw: base_raw,
                         expanded: &text,
                         role: Role::From,
                         stage: index,
@@ -263,11 +299,7 @@ impl<'a> Resolver<'a> {
                         on_build: false,
                     };
                     match self.image(&origin, &advice) {
-                        Ok(image) => {
-                            if let Some(image) = self.images.get(image) {
-                                base = Base::Image(image.reference.clone());
-                            }
-                        }
+                        Ok(image) => base = Base::Image(image),
                         Err(error) => self.push(Step::References, error),
                     }
                 }
@@ -281,7 +313,7 @@ impl<'a> Resolver<'a> {
             name: written.name.clone(),
             line: written.place.line,
             span: written.place.span.clone(),
-            base_raw,
+            base_raw: base_raw.to_owned(),
             base_expanded: expanded,
             base,
             platform: written.platform.clone(),
@@ -293,7 +325,7 @@ impl<'a> Resolver<'a> {
     }
 
     fn platform(&mut self, platform: &str, place: &Place) {
-        let message = match self.expand(platform.as_bytes(), place) {
+        let message = match self.expand(platform, place) {
             Err((message, advice)) => format!(
                 "failed to process arguments for platform {}: {}{advice}",
                 shown(platform),
@@ -316,15 +348,16 @@ impl<'a> Resolver<'a> {
     }
 
     /// Expands a word of a `FROM`; both results carry advice about names without a value.
-    fn expand(&mut self, word: &[u8], place: &Place) -> Result<(String, String), (String, String)> {
-        if lex::is_plain(word, self.file.escape) {
-            return Ok((lossy(word), String::new()));
+    fn expand(&mut self, word: &str, place: &Place) -> Result<(String, String), (String, String)> {
+        if lex::is_plain(word.as_bytes(), self.file.escape) {
+            return Ok((word.to_owned(), String::new()));
         }
         let values = &self.globals.values;
-        let (result, unset) = match lex::expand(word, self.file.escape, values, &mut self.budget) {
-            Ok(expanded) => (Ok(expanded.text), expanded.unset),
-            Err(error) => (Err(error.message), error.unset),
-        };
+        let (result, unset) =
+            match lex::expand(word.as_bytes(), self.file.escape, values, &mut self.budget) {
+                Ok(expanded) => (Ok(expanded.text), expanded.unset),
+                Err(error) => (Err(error.message), error.unset),
+            };
         for name in &unset {
             if !self.undefined_names.contains_key(name) {
                 self.undefined_names
@@ -356,26 +389,7 @@ impl<'a> Resolver<'a> {
                 return Err(self.make_error(Step::References, message, origin.place));
             }
         };
-        let used = new_use(reference.clone(), origin);
-        if let Some(&known) = self.known.get(&reference) {
-            if let Some(image) = self.images.get_mut(known) {
-                image.uses.push(used);
-            }
-            return Ok(known);
-        }
-        let index = self.images.len();
-        self.known.insert(reference.clone(), index);
-        self.images.push(Image {
-            reference,
-            raw: used.raw.clone(),
-            role: used.role,
-            stage: used.stage,
-            line: used.line,
-            span: used.span.clone(),
-            reachable: false,
-            uses: vec![used],
-        });
-        Ok(index)
+        Ok(self.images.add(reference, new_use(origin)))
     }
 
     fn target(&mut self) -> Option<usize> {
@@ -431,7 +445,8 @@ impl<'a> Resolver<'a> {
                     self.numbered.push(target);
                 }
                 if let Target::Image(image) = target {
-                    self.reuse(image, stage, source, on_build);
+                    self.images
+                        .reuse(image, new_use(&origin(stage, source, on_build)));
                 }
                 return Ok(target);
             }
@@ -451,21 +466,13 @@ impl<'a> Resolver<'a> {
         result.map(|()| target)
     }
 
-    /// Records the use of an image that is named by its number.
-    fn reuse(&mut self, image: usize, stage: usize, source: &SourceText, on_build: bool) {
-        if let Some(image) = self.images.get_mut(image) {
-            let used = new_use(image.reference.clone(), &origin(stage, source, on_build));
-            image.uses.push(used);
-        }
-    }
-
     /// Why a `COPY --from` is refused: it must stay the same when it is expanded.
     fn variable(&mut self, name: &str) -> Option<String> {
         if lex::is_plain(name.as_bytes(), self.file.escape) {
             return None;
         }
-        let scope = Scope::new();
-        match lex::expand(name.as_bytes(), self.file.escape, &scope, &mut self.budget) {
+        let none = Variables::default();
+        match lex::expand(name.as_bytes(), self.file.escape, &none, &mut self.budget) {
             Ok(expanded) if expanded.text == name => None,
             Ok(_) => Some(
                 "variable expansion is not supported for --from, define a new stage with FROM \
@@ -551,7 +558,11 @@ impl<'a> Resolver<'a> {
     /// A stage that is needed must not copy from a later one.
     fn order(&mut self, is_reachable: &dyn Fn(usize) -> bool) {
         for stage in (0..self.edges.len()).filter(|&stage| is_reachable(stage)) {
-            let edges = self.edges.get(stage).cloned().unwrap_or_default();
+            let edges = self
+                .edges
+                .get_mut(stage)
+                .map(std::mem::take)
+                .unwrap_or_default();
             // A mount without `from` has the build context, even if a stage is called `scratch`.
             let named = |edge: &Edge<'_>| !edge.source.text.is_empty();
             for Edge { to, source } in edges
@@ -577,14 +588,14 @@ impl<'a> Resolver<'a> {
     }
 
     /// The images of triggers in stages that no stage is built on.
-    fn on_build_images(&self) -> Vec<Use> {
+    fn on_build_images(&self) -> Vec<Image> {
         let mut has_child = vec![false; self.stages.len()];
         for base in self.graph.bases.iter().flatten() {
             if let Some(known) = has_child.get_mut(*base) {
                 *known = true;
             }
         }
-        let mut found = Vec::new();
+        let mut found = ImageList::default();
         for (index, stage) in self.file.stages.iter().enumerate() {
             if has_child.get(index) == Some(&true) {
                 continue;
@@ -603,13 +614,12 @@ impl<'a> Resolver<'a> {
                     continue;
                 }
                 if let Ok(reference) = Reference::parse(name) {
-                    let mut used = new_use(reference, &origin(index, source, true));
-                    used.reachable = self.stages.get(index).is_some_and(|s| s.reachable);
-                    found.push(used);
+                    found.add(reference, new_use(&origin(index, source, true)));
                 }
             }
         }
-        found
+        found.mark(&|stage| self.stages.get(stage).is_some_and(|s| s.reachable));
+        found.images
     }
 }
 
@@ -628,9 +638,8 @@ fn origin(stage: usize, source: &SourceText, on_build: bool) -> Origin<'_> {
     }
 }
 
-fn new_use(reference: Reference, origin: &Origin<'_>) -> Use {
+fn new_use(origin: &Origin<'_>) -> Use {
     Use {
-        reference,
         raw: origin.raw.to_owned(),
         expanded: origin.expanded.to_owned(),
         role: origin.role,

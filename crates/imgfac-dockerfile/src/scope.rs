@@ -1,52 +1,49 @@
 //! The variables that `FROM` sees: the predefined ones and the `ARG`s before the first `FROM`.
 
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 
 use crate::analysis::Options;
 use crate::budget::Budget;
 use crate::error::{Error, ErrorKind, START};
 use crate::file::File;
-use crate::lex::{self, Scope};
+use crate::lex;
 use crate::platform::Platform;
 use crate::text::{lower, shown};
-
-const BUILD_PLATFORM: &str = "linux/amd64";
+use crate::variables::{Predefined, Variables};
 
 /// The one variable whose value BuildKit itself reads.
 const DATE: &str = "SOURCE_DATE_EPOCH";
 
 /// The variables of a file, and which of its `ARG`s were declared.
-pub(crate) struct Globals {
-    pub(crate) values: Scope,
-    declared: HashSet<String>,
+pub(crate) struct Globals<'a> {
+    pub(crate) values: Variables<'a>,
+    declared: BTreeSet<&'a str>,
 }
 
-impl Globals {
+impl<'a> Globals<'a> {
     /// Evaluates the `ARG`s of a file. A value that cannot be expanded leaves its name unset.
     pub(crate) fn new(
         text: &[u8],
-        file: &File,
-        options: &Options,
+        file: &'a File,
+        options: &'a Options,
         budget: &mut Budget,
         errors: &mut Vec<Error>,
     ) -> Self {
-        let mut values = predefined(file, options);
-        let mut declared = HashSet::new();
+        let mut values = Variables::new(predefined(file, options));
+        let mut declared = BTreeSet::new();
         for arg in &file.args {
-            declared.insert(arg.name.clone());
+            declared.insert(arg.name.as_str());
             if let Some(value) = options.build_args.get(&arg.name) {
-                values.insert(arg.name.clone(), value.clone());
+                values.set(&arg.name, value.clone());
                 continue;
             }
             let Some(value) = &arg.value else {
                 continue;
             };
             match lex::expand(value.as_bytes(), file.escape, &values, budget) {
-                Ok(expanded) => {
-                    values.insert(arg.name.clone(), expanded.text);
-                }
+                Ok(expanded) => values.set(&arg.name, expanded.text),
                 Err(error) => {
-                    values.remove(&arg.name);
+                    values.unset(&arg.name);
                     let message = format!(
                         "failed to process {:?}: {}",
                         shown(value),
@@ -98,8 +95,9 @@ impl Globals {
 }
 
 /// The date to build with, when it is none: not a number, not `context`, and not a stage.
-fn bad_date<'a>(values: &'a Scope, file: &File, options: &'a Options) -> Option<&'a str> {
-    let value = options.build_args.get(DATE).or_else(|| values.get(DATE))?;
+fn bad_date<'a>(values: &'a Variables<'_>, file: &File, options: &'a Options) -> Option<&'a str> {
+    let given = options.build_args.get(DATE).map(String::as_str);
+    let value = given.or_else(|| values.get(DATE))?;
     let is_stage = |name: &String| lower(name) == lower(value);
     let names = || file.stages.iter().filter_map(|stage| stage.name.as_ref());
     let good = value.is_empty()
@@ -109,9 +107,7 @@ fn bad_date<'a>(values: &'a Scope, file: &File, options: &'a Options) -> Option<
     (!good).then_some(value)
 }
 
-fn predefined(file: &File, options: &Options) -> Scope {
-    let asked = options.platform.as_deref().and_then(Platform::parse);
-    let build = Platform::parse(BUILD_PLATFORM);
+fn predefined<'a>(file: &'a File, options: &'a Options) -> Predefined<'a> {
     let last_stage = file.stages.last().and_then(|stage| stage.name.as_deref());
     let target_stage = options
         .target
@@ -119,23 +115,6 @@ fn predefined(file: &File, options: &Options) -> Scope {
         .filter(|name| !name.is_empty())
         .or(last_stage)
         .unwrap_or("default");
-    let mut values = Scope::new();
-    let mut set = |name: &str, value: &str| {
-        let value = options.build_args.get(name).map_or(value, String::as_str);
-        values.insert(name.to_owned(), value.to_owned());
-    };
-    for (prefix, platform) in [
-        ("BUILD", build.as_ref()),
-        ("TARGET", asked.as_ref().or(build.as_ref())),
-    ] {
-        if let Some(platform) = platform {
-            set(&format!("{prefix}PLATFORM"), &platform.to_string());
-            set(&format!("{prefix}OS"), &platform.system);
-            set(&format!("{prefix}OSVERSION"), &platform.version);
-            set(&format!("{prefix}ARCH"), &platform.architecture);
-            set(&format!("{prefix}VARIANT"), &platform.variant);
-        }
-    }
-    set("TARGETSTAGE", target_stage);
-    values
+    let target = options.platform.as_deref().and_then(Platform::parse);
+    Predefined::new(target, target_stage, &options.build_args)
 }

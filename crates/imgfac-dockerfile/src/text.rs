@@ -71,13 +71,16 @@ pub(crate) fn head(bytes: &[u8], to: usize) -> &[u8] {
 }
 
 pub(crate) fn trim_start(mut bytes: &[u8]) -> &[u8] {
-    while let Some((c, length)) = decode(bytes) {
-        if !is_space(c) {
-            break;
+    loop {
+        bytes = match bytes {
+            [b'\t'..=b'\r' | b' ', rest @ ..] => rest,
+            [0..0x80, ..] | [] => return bytes,
+            _ => match decode(bytes) {
+                Some((c, length)) if is_space(c) => tail(bytes, length),
+                _ => return bytes,
+            },
         }
-        bytes = tail(bytes, length);
     }
-    bytes
 }
 
 pub(crate) fn trim_end(mut bytes: &[u8]) -> &[u8] {

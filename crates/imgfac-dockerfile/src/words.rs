@@ -1,80 +1,72 @@
 //! The words of `ARG`, `ENV` and `LABEL`: split at white space outside quotes, quotes kept.
 
-use crate::text::{decode, is_space, tail};
+use crate::text::{decode, head, is_space, tail, trim_start};
 
 /// Iterates over the words of a text.
 pub(crate) struct QuotedWords<'a> {
     rest: &'a [u8],
-    escape: char,
+    escape: u8,
 }
 
 impl<'a> QuotedWords<'a> {
     pub(crate) fn new(text: &'a [u8], escape: u8) -> Self {
-        Self {
-            rest: text,
-            escape: char::from(escape),
-        }
-    }
-
-    fn take(&mut self) -> Option<char> {
-        let (c, length) = decode(self.rest)?;
-        self.rest = tail(self.rest, length);
-        Some(c)
+        Self { rest: text, escape }
     }
 }
 
-impl Iterator for QuotedWords<'_> {
-    type Item = String;
+impl<'a> Iterator for QuotedWords<'a> {
+    type Item = &'a [u8];
 
-    fn next(&mut self) -> Option<String> {
-        let mut word = String::new();
+    fn next(&mut self) -> Option<&'a [u8]> {
+        let text = trim_start(self.rest);
+        let mut position = 0;
         let mut quote = None;
-        let mut started = false;
-        let mut may_be_empty = false;
-        while let Some(c) = self.take() {
-            if quote.is_none() && is_space(c) {
-                if !word.is_empty() || may_be_empty {
-                    return Some(word);
-                }
-                started = false;
-                continue;
-            }
-            started = true;
-            let mut escapes = c == self.escape;
+        while let Some(&byte) = text.get(position) {
+            let length = match byte {
+                0..0x80 => 1,
+                _ => decode(tail(text, position)).map_or(1, |(_, length)| length),
+            };
             match quote {
-                None if c == '\'' || c == '"' => {
-                    quote = Some(c);
-                    may_be_empty = true;
+                None if is_space_at(text, position) => {
+                    self.rest = tail(text, position);
+                    return Some(head(text, position));
                 }
-                None => {}
-                Some(open) => {
-                    if c == open {
-                        quote = None;
-                    }
-                    escapes &= open != '\'';
-                }
+                None if matches!(byte, b'\'' | b'"') => quote = Some(byte),
+                Some(open) if byte == open => quote = None,
+                _ => {}
             }
-            if escapes {
-                // An escape character at the very end is dropped.
-                let Some(escaped) = self.take() else {
-                    break;
-                };
-                word.push(c);
-                word.push(escaped);
-            } else {
-                word.push(c);
+            position += length;
+            if byte == self.escape && quote != Some(b'\'') {
+                match decode(tail(text, position)) {
+                    Some((_, escaped)) => position += escaped,
+                    None => {
+                        // An escape character at the very end is dropped.
+                        position -= length;
+                        break;
+                    }
+                }
             }
         }
-        (started && (!word.is_empty() || may_be_empty)).then_some(word)
+        self.rest = &[];
+        (position > 0).then(|| head(text, position))
+    }
+}
+
+fn is_space_at(text: &[u8], position: usize) -> bool {
+    match text.get(position) {
+        Some(&byte) if byte < 0x80 => is_space(char::from(byte)),
+        _ => decode(tail(text, position)).is_some_and(|(c, _)| is_space(c)),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::text::lossy;
 
     fn check(text: &str, expected: &[&str]) {
-        let found: Vec<String> = QuotedWords::new(text.as_bytes(), b'\\').collect();
+        let words = QuotedWords::new(text.as_bytes(), b'\\');
+        let found: Vec<String> = words.map(lossy).collect();
         assert_eq!(found, expected, "{text}");
     }
 

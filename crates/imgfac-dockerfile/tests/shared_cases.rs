@@ -53,7 +53,11 @@ fn check(file: &str, analysis: &Analysis, expected: &Value) {
             assert_eq!(stage.base_expanded, resolved, "{file}");
         }
         let (kind, full, parent) = match &stage.base {
-            Base::Image(image) => (Some("image"), Some(image.to_string()), None),
+            Base::Image(image) => (
+                Some("image"),
+                analysis.images.get(*image).map(|i| i.reference.to_string()),
+                None,
+            ),
             Base::Stage(parent) => (Some("stage"), None, Some(*parent as u64)),
             Base::Scratch => (Some("scratch"), None, None),
             Base::Unknown => (None, None, None),
@@ -85,9 +89,12 @@ fn check(file: &str, analysis: &Analysis, expected: &Value) {
             expected["familiar"].as_str(),
             "{file}: short"
         );
-        let expanded = image.uses.first().map(|u| u.expanded.as_str());
-        assert_eq!(expanded, expected["raw"].as_str(), "{file}: expanded");
-        let mut via: Vec<&str> = image.uses.iter().map(|u| role(u.role)).collect();
+        assert_eq!(
+            Some(image.first.expanded.as_str()),
+            expected["raw"].as_str(),
+            "{file}: expanded"
+        );
+        let mut via: Vec<&str> = image.uses().map(|u| role(u.role)).collect();
         via.dedup();
         assert_eq!(via, texts(&expected["via"]), "{file}: via");
     }
@@ -124,7 +131,7 @@ fn check(file: &str, analysis: &Analysis, expected: &Value) {
     let found: Vec<&str> = analysis
         .on_build_images
         .iter()
-        .map(|u| u.expanded.as_str())
+        .map(|image| image.first.expanded.as_str())
         .collect();
     assert_eq!(
         found,

@@ -161,13 +161,13 @@ fn bytes(path: &Path) -> io::Result<Vec<u8>> {
 fn describe(path: String, analysis: Analysis) -> FileDeps {
     let images = analysis.images.into_iter().map(|image| ImageDep {
         reference: image.reference.to_string(),
-        raw: image.raw,
-        role: match image.role {
+        raw: image.first.raw,
+        role: match image.first.role {
             Role::From => "from",
             Role::Copy => "copy",
             Role::Mount => "mount",
         },
-        line: image.line,
+        line: image.first.line,
         reachable: image.reachable,
     });
     FileDeps {
