@@ -9,6 +9,9 @@ const TOTAL_LIMIT: usize = 1 << 24;
 /// The deepest nesting of `${a:-${b:-…}}`.
 pub(crate) const DEPTH_LIMIT: usize = 64;
 
+/// How many stages a file may have, and how many `ARG`s before the first.
+pub(crate) const COUNT_LIMIT: usize = 100_000;
+
 /// How many trigger instructions may fire in one file.
 pub(crate) const TRIGGER_LIMIT: usize = 1 << 20;
 
@@ -23,7 +26,7 @@ pub(crate) struct Budget {
 impl Budget {
     pub(crate) fn new(text_length: usize) -> Self {
         Self {
-            steps: TOTAL_LIMIT.saturating_add(text_length.saturating_mul(16)),
+            steps: TOTAL_LIMIT.saturating_add(text_length.saturating_mul(4)),
         }
     }
 

@@ -1,7 +1,7 @@
 //! Parser directives: `# escape=`, `# check=` and `# syntax=` at the top of a file.
 
 use crate::json;
-use crate::lines::{LINE_LIMIT, Lines};
+use crate::lines::{BOM, LINE_LIMIT, Lines};
 use crate::text::{is_regex_space, lossy, tail, trim_start};
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -183,7 +183,7 @@ fn first_word(value: &[u8]) -> String {
 }
 
 fn skip_shebang(text: &[u8]) -> &[u8] {
-    let text = text.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(text);
+    let text = text.strip_prefix(BOM).unwrap_or(text);
     if text.starts_with(b"#!") {
         let end = text.iter().position(|&b| b == b'\n');
         return end.map_or(&[], |end| tail(text, end + 1));

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::budget::Budget;
+use crate::budget::{Budget, COUNT_LIMIT};
 use crate::directives;
 use crate::error::{Place, START};
 use crate::instruction::{self, Instruction, Word};
@@ -132,6 +132,10 @@ impl Reader<'_> {
             platform,
         } = instruction
         {
+            if self.stages.len() >= COUNT_LIMIT {
+                self.fail(format!("more than {COUNT_LIMIT} stages"), statement.whole());
+                return;
+            }
             self.stages.push(StageText {
                 name,
                 base: lossy(statement.line.get(base.clone()).unwrap_or_default()),
@@ -146,6 +150,10 @@ impl Reader<'_> {
         let Some(stage) = self.stages.last_mut() else {
             if let Instruction::Arg(pairs) = instruction {
                 let place = statement.whole();
+                if self.args.len() + pairs.len() > COUNT_LIMIT {
+                    self.fail(format!("more than {COUNT_LIMIT} ARGs"), place);
+                    return;
+                }
                 self.args
                     .extend(pairs.into_iter().map(|(name, value)| GlobalArg {
                         name,

@@ -1,7 +1,7 @@
 //! Heredocs: which words of a line open one, and by what name it ends.
 
 use crate::budget::Budget;
-use crate::lex::{self, Raw};
+use crate::lex::{self, Message, Raw};
 use crate::text::{decode, is_regex_space, tail};
 
 /// A heredoc that a line opens.
@@ -32,7 +32,10 @@ pub(crate) fn of_line(line: &[u8], budget: &mut Budget) -> Result<Vec<Heredoc>, 
         escapes: true,
     };
     // A line that is no proper shell text opens none.
-    let words = lex::words(line, raw, budget).unwrap_or_default();
+    let words = match lex::words(line, raw, budget) {
+        Err(Message::Limit(text)) => return Err(text.to_owned()),
+        words => words.unwrap_or_default(),
+    };
     let mut found = Vec::new();
     for word in words {
         found.extend(of_word(word.as_bytes(), budget)?);
@@ -56,7 +59,8 @@ pub(crate) fn of_word(word: &[u8], budget: &mut Budget) -> Result<Option<Heredoc
     if rest.is_empty() || rest.contains(&b'<') || decode(rest).is_none() {
         return Ok(None);
     }
-    let mut names = lex::words(rest, Raw::default(), budget)?.into_iter();
+    let names = lex::words(rest, Raw::default(), budget);
+    let mut names = names.map_err(Message::into_text)?.into_iter();
     match (names.next(), names.next()) {
         (Some(name), None) => Ok(Some(Heredoc { name, cut_tabs })),
         _ => Ok(None),

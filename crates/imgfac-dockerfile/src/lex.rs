@@ -7,6 +7,7 @@ use std::borrow::Cow;
 
 use crate::budget::{Budget, DEPTH_LIMIT, WORD_LIMIT};
 use crate::glob::{self, GlobError};
+use crate::lines::BOM;
 use crate::text::{decode, head, is_space, tail};
 use crate::variables::Variables;
 
@@ -63,25 +64,26 @@ pub(crate) struct Raw {
 }
 
 /// Splits a line into words; the escape character is `\`, and variables stay as they are.
-pub(crate) fn words(line: &[u8], raw: Raw, budget: &mut Budget) -> Result<Vec<String>, String> {
+pub(crate) fn words(line: &[u8], raw: Raw, budget: &mut Budget) -> Result<Vec<String>, Message> {
     let mut lexer = Lexer::new(line, b'\\', None, budget);
     lexer.raw_quotes = raw.quotes;
     lexer.raw_escapes = raw.escapes;
-    match lexer.stop_on(None, raw.escapes) {
-        Ok((_, words)) => Ok(words),
-        Err(message) => Err(message.into_text()),
-    }
+    lexer.stop_on(None, raw.escapes).map(|(_, words)| words)
 }
 
-enum Message {
+/// What is wrong with a text.
+#[derive(Debug)]
+pub(crate) enum Message {
     Fixed(&'static str),
     Text(String),
+    /// It asks for too much, which says nothing about what it is.
+    Limit(&'static str),
 }
 
 impl Message {
-    fn into_text(self) -> String {
+    pub(crate) fn into_text(self) -> String {
         match self {
-            Self::Fixed(text) => text.to_owned(),
+            Self::Fixed(text) | Self::Limit(text) => text.to_owned(),
             Self::Text(text) => text,
         }
     }
@@ -93,7 +95,7 @@ impl From<String> for Message {
     }
 }
 
-const TOO_LARGE: Message = Message::Fixed("the expansion is too large");
+const TOO_LARGE: Message = Message::Limit("the expansion is too large");
 
 struct Lexer<'a> {
     source: &'a [u8],
@@ -126,8 +128,8 @@ impl<'a> Lexer<'a> {
         budget: &'a mut Budget,
     ) -> Self {
         // The scanner drops a byte order mark at the start of what it reads.
-        let position = if source.starts_with(b"\xEF\xBB\xBF") {
-            3
+        let position = if source.starts_with(BOM) {
+            BOM.len()
         } else {
             0
         };
@@ -204,7 +206,7 @@ impl<'a> Lexer<'a> {
         raw_escapes: bool,
     ) -> Result<(String, Vec<String>), Message> {
         if self.depth >= DEPTH_LIMIT {
-            return Err(Message::Fixed("substitutions are nested too deeply"));
+            return Err(Message::Limit("substitutions are nested too deeply"));
         }
         self.depth += 1;
         let outer = std::mem::replace(&mut self.raw_escapes, raw_escapes);
@@ -515,7 +517,7 @@ impl<'a> Lexer<'a> {
 
     /// At the end of the text the mistake is the missing sign, whatever was being read.
     fn missing(&self, error: Message, message: &'static str) -> Message {
-        if self.peek().is_none() {
+        if self.peek().is_none() && !matches!(error, Message::Limit(_)) {
             return Message::Fixed(message);
         }
         error

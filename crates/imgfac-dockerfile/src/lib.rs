@@ -27,9 +27,9 @@
 //! Any bytes give an answer, in time and memory proportional to their number: there is no input,
 //! output, clock or environment in this crate, no recursion that a file controls beyond a fixed
 //! depth, and every loop that could grow faster than the file has a budget. The limits, all far
-//! beyond real files: an expansion gives at most 1 MiB, all expansions of a file 16 MiB and
-//! sixteen times its size; substitutions nest 64 deep; 1,048,576 triggers fire; 1,000 errors are
-//! kept. What goes beyond a limit is an [`Error`].
+//! beyond real files: 100,000 stages, and as many `ARG`s before them; an expansion gives at most
+//! 1 MiB, all expansions of a file 16 MiB and four times its size; substitutions nest 64 deep;
+//! 1,048,576 triggers fire; 1,000 errors are kept. What goes beyond a limit is an [`Error`].
 //!
 //! Left out: named contexts (`--build-context`), which are not in the file; triggers in the
 //! configuration of an external base; and whatever a build finds only while it runs a stage, such
@@ -41,12 +41,14 @@ mod analysis;
 mod budget;
 mod directives;
 mod error;
+mod faults;
 mod file;
 mod flags;
 mod glob;
 mod graph;
 mod health;
 mod heredoc;
+mod images;
 mod instruction;
 mod json;
 mod lex;

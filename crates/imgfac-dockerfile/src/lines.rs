@@ -5,7 +5,8 @@ use crate::text::{is_space, tail, trim_start};
 /// The longest line that BuildKit reads, in bytes without the newline.
 pub(crate) const LINE_LIMIT: usize = 65_535;
 
-const BOM: &[u8] = b"\xEF\xBB\xBF";
+/// The byte order mark.
+pub(crate) const BOM: &[u8] = b"\xEF\xBB\xBF";
 
 /// One line, without its newline.
 #[derive(Clone, Copy)]

@@ -35,7 +35,6 @@ impl Statement<'_> {
 /// Where an instruction comes from.
 struct Origin<'s> {
     number: usize,
-    line_start: usize,
     span: Range<usize>,
     /// Pairs of an offset in the joined text and the offset in the file that it comes from.
     segments: &'s [(usize, usize)],
@@ -45,7 +44,6 @@ impl Origin<'_> {
     fn whole(&self) -> Place {
         Place {
             line: self.number,
-            line_start: self.line_start,
             span: self.span.clone(),
         }
     }
@@ -98,7 +96,6 @@ pub(crate) fn parse(
         let start = line.start + (trimmed.len() - first.len());
         let mut origin = Origin {
             number: line.number,
-            line_start: line.start,
             span: start..start + first.len(),
             segments: &[],
         };
@@ -168,11 +165,6 @@ pub(crate) fn parse(
         sink(&statement, token, budget);
     }
 
-    let end = Place {
-        line: lines.number().max(1),
-        line_start: lines.position(),
-        span: lines.position()..lines.position(),
-    };
     if !any {
         return Err(Failure {
             message: "file with no instructions".to_owned(),
@@ -183,8 +175,8 @@ pub(crate) fn parse(
         return Err(Failure {
             message: too_long_message(),
             place: Place {
-                line: end.line + 1,
-                ..end
+                line: lines.number() + 1,
+                span: lines.position()..lines.position(),
             },
         });
     }

@@ -1,15 +1,17 @@
 //! From stages and sources as they are written to images.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use imgfac_model::Reference;
 
-use crate::analysis::{Analysis, Base, Image, Options, Role, Stage, Syntax, UndefinedArg, Use};
+use crate::analysis::{Analysis, Base, Options, Role, Stage, Syntax, UndefinedArg, Use};
 use crate::budget::{Budget, ERROR_LIMIT, TRIGGER_LIMIT};
 use crate::directives;
-use crate::error::{Error, ErrorKind, Place, START};
+use crate::error::{Place, START};
+use crate::faults::{Fault, Faults, Step};
 use crate::file::{self, File, SourceText, StageText};
 use crate::graph::Graph;
+use crate::images::ImageList;
 use crate::lex;
 use crate::platform::Platform;
 use crate::scope::Globals;
@@ -31,31 +33,20 @@ pub fn analyze(text: &[u8], options: &Options) -> Analysis {
             resolver.run();
             resolver.finish(syntax)
         }
-        Err(failure) => Analysis {
-            syntax,
-            error: Some(Error::new(
-                text,
-                ErrorKind::Parse,
-                failure.message,
+        Err(failure) => {
+            let mut faults = Faults::default();
+            faults.push(Fault::new(
+                Step::Text,
+                shown(&failure.message),
                 &failure.place,
-            )),
-            ..Analysis::default()
-        },
+            ));
+            Analysis {
+                syntax,
+                error: faults.into_errors(text).pop(),
+                ..Analysis::default()
+            }
+        }
     }
-}
-
-/// The steps of a build, in order: the mistake of an earlier step is reported first.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Step {
-    Platform,
-    Args,
-    Bases,
-    Target,
-    Sources,
-    Circles,
-    References,
-    Triggers,
-    Order,
 }
 
 /// What a source, or a number in `COPY --from`, stands for.
@@ -84,8 +75,8 @@ struct Resolver<'a> {
     /// For each edge of [`Graph::sources`] and then of [`Graph::triggered`], its source.
     edges: Vec<Vec<Edge<'a>>>,
     undefined: Vec<UndefinedArg>,
-    undefined_names: BTreeMap<String, usize>,
-    errors: Vec<(Step, Error)>,
+    undefined_names: BTreeSet<String>,
+    faults: Faults,
 }
 
 #[derive(Clone, Copy)]
@@ -104,53 +95,10 @@ struct Origin<'a> {
     on_build: bool,
 }
 
-/// Images, each once.
-#[derive(Default)]
-struct ImageList {
-    images: Vec<Image>,
-    known: BTreeMap<Reference, usize>,
-}
-
-impl ImageList {
-    /// Records a use of an image; returns the image's index.
-    fn add(&mut self, reference: Reference, used: Use) -> usize {
-        if let Some(&known) = self.known.get(&reference) {
-            self.reuse(known, used);
-            return known;
-        }
-        let index = self.images.len();
-        self.known.insert(reference.clone(), index);
-        self.images.push(Image {
-            reference,
-            first: used,
-            more: Vec::new(),
-            reachable: false,
-        });
-        index
-    }
-
-    fn reuse(&mut self, image: usize, used: Use) {
-        if let Some(image) = self.images.get_mut(image) {
-            image.more.push(used);
-        }
-    }
-
-    /// Notes which uses, and so which images, the target needs.
-    fn mark(&mut self, is_reachable: &dyn Fn(usize) -> bool) {
-        for image in &mut self.images {
-            for used in std::iter::once(&mut image.first).chain(&mut image.more) {
-                used.reachable = is_reachable(used.stage);
-                image.reachable |= used.reachable;
-            }
-        }
-    }
-}
-
 impl<'a> Resolver<'a> {
     fn new(text: &'a [u8], file: &'a File, options: &'a Options, mut budget: Budget) -> Self {
-        let mut arg_errors = Vec::new();
-        let globals = Globals::new(text, file, options, &mut budget, &mut arg_errors);
-        arg_errors.truncate(ERROR_LIMIT);
+        let mut faults = Faults::default();
+        let globals = Globals::new(file, options, &mut budget, &mut faults);
         let count = file.stages.len();
         Self {
             text,
@@ -165,8 +113,8 @@ impl<'a> Resolver<'a> {
             graph: Graph::new(count),
             edges: vec![Vec::new(); count],
             undefined: Vec::new(),
-            undefined_names: BTreeMap::new(),
-            errors: arg_errors.into_iter().map(|e| (Step::Args, e)).collect(),
+            undefined_names: BTreeSet::new(),
+            faults,
         }
     }
 
@@ -194,27 +142,27 @@ impl<'a> Resolver<'a> {
                 self.error(Step::Circles, message, &source.place);
             }
         }
-        let trigger_errors = self.triggers();
+        let trigger_faults = self.triggers();
         let reachable = self.graph.reachable(target);
         let is_reachable = |stage: usize| reachable.get(stage).copied().unwrap_or(false);
-        for (stage, step, error) in trigger_errors {
+        for (stage, fault) in trigger_faults {
             if is_reachable(stage) {
-                self.push(step, error);
+                self.faults.push(fault);
             }
         }
         self.order(&is_reachable);
         for (stage, reached) in self.stages.iter_mut().zip(&reachable) {
             stage.reachable = *reached;
         }
-        self.images.mark(&is_reachable);
     }
 
-    fn finish(mut self, syntax: Option<Syntax>) -> Analysis {
-        let on_build_images = self.on_build_images();
-        self.errors.sort_by_key(|(step, _)| *step);
-        let mut errors = self.errors.into_iter().map(|(_, error)| error);
+    fn finish(self, syntax: Option<Syntax>) -> Analysis {
+        let is_reachable = |stage: usize| self.stages.get(stage).is_some_and(|s| s.reachable);
+        let on_build_images = self.on_build_images().finish(is_reachable);
+        let images = self.images.finish(is_reachable);
+        let mut errors = self.faults.into_errors(self.text).into_iter();
         Analysis {
-            images: self.images.images,
+            images,
             stages: self.stages,
             syntax,
             on_build_images,
@@ -224,26 +172,8 @@ impl<'a> Resolver<'a> {
         }
     }
 
-    fn make_error(&self, step: Step, message: impl Into<String>, place: &Place) -> Error {
-        let kind = if step == Step::Args {
-            ErrorKind::Arg
-        } else {
-            ErrorKind::Resolve
-        };
-        Error::new(self.text, kind, message, place)
-    }
-
-    fn error(&mut self, step: Step, message: impl Into<String>, place: &Place) {
-        if self.errors.len() < ERROR_LIMIT {
-            let error = self.make_error(step, message, place);
-            self.push(step, error);
-        }
-    }
-
-    fn push(&mut self, step: Step, error: Error) {
-        if self.errors.len() < ERROR_LIMIT {
-            self.errors.push((step, error));
-        }
+    fn error(&mut self, step: Step, message: String, place: &Place) {
+        self.faults.push(Fault::new(step, message, place));
     }
 
     /// Checks the platform that is asked for.
@@ -265,23 +195,26 @@ impl<'a> Resolver<'a> {
         let base_raw = written.base.as_str();
         let mut base = Base::Unknown;
         let mut expanded = String::new();
-        match self.expand(base_raw, &written.base_place) {
-            Err((message, advice)) => {
+        let (result, unset) = self.expand(base_raw, &written.base_place);
+        match result {
+            Err(message) => {
                 let message = format!(
-                    "failed to process {:?}: {}{advice}",
+                    "failed to process {:?}: {}{}",
                     shown(base_raw),
-                    shown(&message)
+                    shown(&message),
+                    self.advice(&unset)
                 );
                 self.error(Step::Bases, message, &written.base_place);
             }
-            Ok((text, advice)) if text.is_empty() => {
+            Ok(text) if text.is_empty() => {
                 let message = format!(
-                    "base name ({}) should not be blank{advice}",
-                    shown(base_raw)
+                    "base name ({}) should not be blank{}",
+                    shown(base_raw),
+                    self.advice(&unset)
                 );
                 self.error(Step::Bases, message, &written.base_place);
             }
-            Ok((text, advice)) => {
+            Ok(text) => {
                 if let Some(&stage) = self.names.get(text.as_str()) {
                     base = Base::Stage(stage);
                     if let Some(edge) = self.graph.bases.get_mut(index) {
@@ -298,9 +231,9 @@ impl<'a> Resolver<'a> {
                         place: &written.base_place,
                         on_build: false,
                     };
-                    match self.image(&origin, &advice) {
+                    match self.image(&origin, &unset) {
                         Ok(image) => base = Base::Image(image),
-                        Err(error) => self.push(Step::References, error),
+                        Err(fault) => self.faults.push(fault),
                     }
                 }
                 expanded = text;
@@ -325,32 +258,34 @@ impl<'a> Resolver<'a> {
     }
 
     fn platform(&mut self, platform: &str, place: &Place) {
-        let message = match self.expand(platform, place) {
-            Err((message, advice)) => format!(
-                "failed to process arguments for platform {}: {}{advice}",
-                shown(platform),
-                shown(&message)
-            ),
-            Ok((text, advice)) if text.is_empty() => {
+        let (result, unset) = self.expand(platform, place);
+        let advice = self.advice(&unset);
+        let message = match result {
+            Ok(text) if Platform::parse(&text).is_some() => return,
+            Ok(text) if text.is_empty() => {
                 format!(
                     "empty platform value from expression {}{advice}",
                     shown(platform)
                 )
             }
-            Ok((text, _)) if Platform::parse(&text).is_some() => return,
-            Ok((text, advice)) => format!(
+            Ok(text) => format!(
                 "failed to parse platform {}: {:?} is not os/arch or os/arch/variant{advice}",
                 shown(platform),
                 shown(&text)
+            ),
+            Err(message) => format!(
+                "failed to process arguments for platform {}: {}{advice}",
+                shown(platform),
+                shown(&message)
             ),
         };
         self.error(Step::Bases, message, place);
     }
 
-    /// Expands a word of a `FROM`; both results carry advice about names without a value.
-    fn expand(&mut self, word: &str, place: &Place) -> Result<(String, String), (String, String)> {
+    /// Expands a word of a `FROM`; besides the result this gives the names without a value.
+    fn expand(&mut self, word: &str, place: &Place) -> (Result<String, String>, Vec<String>) {
         if lex::is_plain(word.as_bytes(), self.file.escape) {
-            return Ok((word.to_owned(), String::new()));
+            return (Ok(word.to_owned()), Vec::new());
         }
         let values = &self.globals.values;
         let (result, unset) =
@@ -359,9 +294,8 @@ impl<'a> Resolver<'a> {
                 Err(error) => (Err(error.message), error.unset),
             };
         for name in &unset {
-            if !self.undefined_names.contains_key(name) {
-                self.undefined_names
-                    .insert(name.clone(), self.undefined.len());
+            if !self.undefined_names.contains(name) {
+                self.undefined_names.insert(name.clone());
                 self.undefined.push(UndefinedArg {
                     name: name.clone(),
                     line: place.line,
@@ -369,24 +303,29 @@ impl<'a> Resolver<'a> {
                 });
             }
         }
-        let advice = self.globals.advice(&unset, self.file);
-        match result {
-            Ok(text) => Ok((text, advice)),
-            Err(message) => Err((message, advice)),
+        (result, unset)
+    }
+
+    /// What would give a value to names without one. With many mistakes, only the first ones say.
+    fn advice(&self, unset: &[String]) -> String {
+        if unset.is_empty() || self.faults.is_full() {
+            return String::new();
         }
+        self.globals.advice(unset, self.file)
     }
 
     /// Records a use of an image.
-    fn image(&mut self, origin: &Origin<'_>, advice: &str) -> Result<usize, Error> {
+    fn image(&mut self, origin: &Origin<'_>, unset: &[String]) -> Result<usize, Fault> {
         let reference = match Reference::parse(origin.expanded) {
             Ok(reference) => reference,
             Err(reason) => {
                 let message = format!(
-                    "failed to parse stage name {:?}: invalid reference format: {}{advice}",
+                    "failed to parse stage name {:?}: invalid reference format: {}{}",
                     shown(origin.expanded),
-                    shown(&reason.to_string())
+                    shown(&reason.to_string()),
+                    self.advice(unset)
                 );
-                return Err(self.make_error(Step::References, message, origin.place));
+                return Err(Fault::new(Step::References, message, origin.place));
             }
         };
         Ok(self.images.add(reference, new_use(origin)))
@@ -409,8 +348,8 @@ impl<'a> Resolver<'a> {
     fn source(&mut self, stage: usize, source: &'a SourceText, on_build: bool) -> Option<Target> {
         match self.find(stage, source, on_build) {
             Ok(target) => Some(target),
-            Err((step, error)) => {
-                self.push(step, error);
+            Err(fault) => {
+                self.faults.push(fault);
                 None
             }
         }
@@ -421,15 +360,14 @@ impl<'a> Resolver<'a> {
         stage: usize,
         source: &'a SourceText,
         on_build: bool,
-    ) -> Result<Target, (Step, Error)> {
+    ) -> Result<Target, Fault> {
         let name = match source.text.as_str() {
             "" => SCRATCH,
             name => name,
         };
         if source.is_copy {
             if let Some(message) = self.variable(name) {
-                let error = self.make_error(Step::Sources, message, &source.place);
-                return Err((Step::Sources, error));
+                return Err(Fault::new(Step::Sources, message, &source.place));
             }
             if let Ok(number) = name.parse::<i64>() {
                 let found = usize::try_from(number)
@@ -437,8 +375,7 @@ impl<'a> Resolver<'a> {
                     .and_then(|number| self.numbered.get(number).copied());
                 let Some(target) = found else {
                     let message = format!("invalid stage index {number}");
-                    let error = self.make_error(Step::Sources, message, &source.place);
-                    return Err((Step::Sources, error));
+                    return Err(Fault::new(Step::Sources, message, &source.place));
                 };
                 if !matches!(target, Target::Stage(_)) {
                     // Each use of a source takes a number, also one by a number.
@@ -457,9 +394,9 @@ impl<'a> Resolver<'a> {
         let mut target = Target::Nothing;
         let mut result = Ok(());
         if name != SCRATCH {
-            match self.image(&origin(stage, source, on_build), "") {
+            match self.image(&origin(stage, source, on_build), &[]) {
                 Ok(image) => target = Target::Image(image),
-                Err(error) => result = Err((Step::References, error)),
+                Err(fault) => result = Err(fault),
             }
         }
         self.numbered.push(target);
@@ -502,41 +439,40 @@ impl<'a> Resolver<'a> {
         }
     }
 
-    /// Fires the triggers of each stage in the stages that are built on it.
-    fn triggers(&mut self) -> Vec<(usize, Step, Error)> {
+    /// Fires the triggers of each stage in the stages that are built on it. A mistake counts only
+    /// if the target needs the stage.
+    fn triggers(&mut self) -> Vec<(usize, Fault)> {
         let file = self.file;
         let mut failed = Vec::new();
         let mut left = TRIGGER_LIMIT;
-        for child in 0..file.stages.len() {
-            let Some(parent) = self.graph.bases.get(child).copied().flatten() else {
+        for (child, stage) in file.stages.iter().enumerate() {
+            let parent = self.graph.bases.get(child).copied().flatten();
+            let Some(parent) = parent.and_then(|parent| file.stages.get(parent)) else {
                 continue;
             };
-            let Some(parent) = file.stages.get(parent) else {
-                continue;
-            };
-            let place = |n: usize| {
-                file.stages
-                    .get(n)
-                    .map(|s| s.place.clone())
-                    .unwrap_or_default()
-            };
+            let fault = |message: String| Fault::new(Step::Triggers, message, &stage.place);
             for trigger in &parent.triggers {
                 let sources = trigger.parsed.as_deref();
+                let count = sources.map_or(0, <[_]>::len);
+                let size = sources.iter().flat_map(|s| *s).map(|s| s.text.len()).sum();
                 // A trigger without sources takes a step too.
-                let Some(rest) = left.checked_sub(1 + sources.map_or(0, <[_]>::len)) else {
-                    let message = format!("more than {TRIGGER_LIMIT} triggers fire");
-                    let error = self.make_error(Step::Triggers, message, &place(child));
-                    failed.push((child, Step::Triggers, error));
-                    return failed;
+                match left.checked_sub(1 + count) {
+                    Some(rest) if self.budget.spend(size) => left = rest,
+                    _ => {
+                        failed.push((child, fault("too many triggers fire".to_owned())));
+                        return failed;
+                    }
+                }
+                // Of each stage one mistake is kept, whatever the others have.
+                let has_room = |failed: &Vec<(usize, Fault)>| {
+                    failed.len() < ERROR_LIMIT || failed.last().is_none_or(|last| last.0 != child)
                 };
-                left = rest;
                 let sources = match sources {
                     Ok(sources) => sources,
                     Err(message) => {
-                        if failed.len() < ERROR_LIMIT {
+                        if has_room(&failed) {
                             let message = format!("onbuild trigger: {}", shown(message));
-                            let error = self.make_error(Step::Triggers, message, &place(child));
-                            failed.push((child, Step::Triggers, error));
+                            failed.push((child, fault(message)));
                         }
                         continue;
                     }
@@ -544,8 +480,8 @@ impl<'a> Resolver<'a> {
                 for source in sources {
                     match self.find(child, source, true) {
                         Ok(to) => self.connect(child, to, source, true),
-                        Err((_, error)) if failed.len() < ERROR_LIMIT => {
-                            failed.push((child, Step::Triggers, error));
+                        Err(fault) if has_room(&failed) => {
+                            failed.push((child, fault.in_step(Step::Triggers)));
                         }
                         Err(_) => {}
                     }
@@ -588,7 +524,7 @@ impl<'a> Resolver<'a> {
     }
 
     /// The images of triggers in stages that no stage is built on.
-    fn on_build_images(&self) -> Vec<Image> {
+    fn on_build_images(&self) -> ImageList {
         let mut has_child = vec![false; self.stages.len()];
         for base in self.graph.bases.iter().flatten() {
             if let Some(known) = has_child.get_mut(*base) {
@@ -618,8 +554,7 @@ impl<'a> Resolver<'a> {
                 }
             }
         }
-        found.mark(&|stage| self.stages.get(stage).is_some_and(|s| s.reachable));
-        found.images
+        found
     }
 }
 

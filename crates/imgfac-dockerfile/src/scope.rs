@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use crate::analysis::Options;
 use crate::budget::Budget;
-use crate::error::{Error, ErrorKind, START};
+use crate::error::START;
+use crate::faults::{Fault, Faults, Step};
 use crate::file::File;
 use crate::lex;
 use crate::platform::Platform;
@@ -23,11 +24,10 @@ pub(crate) struct Globals<'a> {
 impl<'a> Globals<'a> {
     /// Evaluates the `ARG`s of a file. A value that cannot be expanded leaves its name unset.
     pub(crate) fn new(
-        text: &[u8],
         file: &'a File,
         options: &'a Options,
         budget: &mut Budget,
-        errors: &mut Vec<Error>,
+        faults: &mut Faults,
     ) -> Self {
         let mut values = Variables::new(predefined(file, options));
         let mut declared = BTreeSet::new();
@@ -49,7 +49,7 @@ impl<'a> Globals<'a> {
                         shown(value),
                         shown(&error.message)
                     );
-                    errors.push(Error::new(text, ErrorKind::Arg, message, &arg.place));
+                    faults.push(Fault::new(Step::Args, message, &arg.place));
                 }
             }
         }
@@ -57,7 +57,7 @@ impl<'a> Globals<'a> {
             let place = file.args.iter().rfind(|arg| arg.name == DATE);
             let place = place.map_or(&START, |arg| &arg.place);
             let message = format!("invalid {DATE}: {}", shown(value));
-            errors.push(Error::new(text, ErrorKind::Arg, message, place));
+            faults.push(Fault::new(Step::Args, message, place));
         }
         Self { values, declared }
     }
