@@ -1,0 +1,4 @@
+//! What the crate says about whole files.
+
+mod rules;
+mod shared_cases;
