@@ -8,6 +8,7 @@
 
 mod bench;
 mod codegen;
+mod conformance;
 mod tidy;
 
 use std::ffi::OsString;
@@ -32,6 +33,11 @@ enum Task {
         #[arg(long)]
         check: bool,
     },
+    /// Check manifests against the schemas and rules of a release of Kargo
+    ///
+    /// Ends with 1 when there are errors. docs/conformance.md says what is checked, and where the
+    /// schemas come from.
+    Conformance(conformance::ConformanceArgs),
     /// Check what no compiler checks: crate directions, dependencies, purity, generated files
     Tidy,
     /// Measure the program on generated fleets, in release mode
@@ -52,16 +58,21 @@ enum Task {
 }
 
 fn main() -> ExitCode {
+    if std::env::var_os(conformance::AS_IMGFAC).is_some() {
+        return imgfac_cli::main();
+    }
     let result = match Cli::parse().task {
-        Task::Codegen { check: false } => codegen::write(),
-        Task::Codegen { check: true } => codegen::check(),
-        Task::Tidy => tidy::run(),
-        Task::Bench(args) => bench::run(&args),
-        Task::Floor { list } => bench::floor(&list),
-        Task::Measure { command } => bench::print_measured(&command),
+        Task::Codegen { check: false } => codegen::write().map(|()| true),
+        Task::Codegen { check: true } => codegen::check().map(|()| true),
+        Task::Conformance(args) => conformance::run(&args),
+        Task::Tidy => tidy::run().map(|()| true),
+        Task::Bench(args) => bench::run(&args).map(|()| true),
+        Task::Floor { list } => bench::floor(&list).map(|()| true),
+        Task::Measure { command } => bench::print_measured(&command).map(|()| true),
     };
     match result {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
         Err(error) => {
             eprintln!("error: {error:#}");
             ExitCode::FAILURE

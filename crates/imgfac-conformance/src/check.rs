@@ -73,9 +73,10 @@ impl Checker {
             external: &self.external,
         };
         identity::duplicates(&set, &mut sink);
+        let rules = kube_cel::Validator::new();
         for document in &documents {
             if has_head(document, &mut sink) {
-                self.document(document, &set, &mut sink);
+                self.document(document, &set, &rules, &mut sink);
             }
         }
         Report {
@@ -84,11 +85,17 @@ impl Checker {
         }
     }
 
-    fn document(&self, document: &Document, set: &Set<'_>, sink: &mut Sink) {
+    fn document(
+        &self,
+        document: &Document,
+        set: &Set<'_>,
+        rules: &kube_cel::Validator,
+        sink: &mut Sink,
+    ) {
         let kind = self.schemas.kind(&document.api_version, &document.kind);
         let of_core = core::is_in_namespace(document);
         match kind {
-            Some(kind) => fits::custom_resource(document, kind, sink),
+            Some(kind) => fits::custom_resource(document, kind, rules, sink),
             None if matches!(document.group(), "kargo.akuity.io" | "argoproj.io") => {
                 let message = format!("{} has no such kind in this release", document.api_version);
                 sink.add(document, &document.root().get("kind"), Rule::Kind, message);

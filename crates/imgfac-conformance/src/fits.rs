@@ -10,7 +10,12 @@ use crate::schemas::{Kind, Schema, Schemas};
 use crate::stand_in::stand_in;
 
 /// A custom resource: its schema, the keys of its lists, its rules in CEL.
-pub(crate) fn custom_resource(document: &Document, kind: &Kind, sink: &mut Sink) {
+pub(crate) fn custom_resource(
+    document: &Document,
+    kind: &Kind,
+    rules: &kube_cel::Validator,
+    sink: &mut Sink,
+) {
     let file = &kind.schema.file;
     against(
         document,
@@ -26,9 +31,7 @@ pub(crate) fn custom_resource(document: &Document, kind: &Kind, sink: &mut Sink)
         file,
         sink,
     );
-    if let Err(errors) =
-        kube_cel::Validator::new().validate_compiled(&kind.rules, &document.value, None)
-    {
+    if let Err(errors) = rules.validate_compiled(&kind.rules, &document.value, None) {
         for error in errors.as_slice() {
             let path = pointer(&error.field_path);
             sink.at_path(document, &path, Rule::Cel, file, error.message.clone());

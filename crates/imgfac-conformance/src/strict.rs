@@ -9,7 +9,12 @@ use serde_json::{Map, Value, json};
 /// Converts the schema of a version of a custom resource.
 pub(crate) fn strict(schema: &Value) -> Value {
     let mut schema = convert(schema);
-    if let Some(properties) = schema.get_mut("properties").and_then(Value::as_object_mut) {
+    if let Some(fields) = schema.as_object_mut()
+        && let Some(properties) = fields
+            .entry("properties")
+            .or_insert_with(|| json!({}))
+            .as_object_mut()
+    {
         // Every object has these; rules of our own look at the metadata.
         for (name, of) in [
             ("apiVersion", json!({"type": "string"})),
@@ -219,5 +224,9 @@ mod tests {
             validator.is_valid(&json!({"apiVersion": "a", "kind": "b", "metadata": {"name": "c"}}))
         );
         assert!(!validator.is_valid(&json!({"status": {}})));
+        let schema = strict(&json!({"type": "object"}));
+        let validator = jsonschema::validator_for(&schema).unwrap();
+        assert!(validator.is_valid(&json!({"metadata": {"name": "c"}})));
+        assert!(!validator.is_valid(&json!({"spec": {}})));
     }
 }

@@ -3,5 +3,6 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests may panic")]
 
 mod broken;
+mod docs;
 mod reading;
 mod small;
