@@ -190,12 +190,25 @@ pub(crate) fn members<'a>(tokens: &[Token<'a>], object: &[&str]) -> Vec<&'a str>
         if at > 0 && is_dot(&tokens[at - 1]) {
             continue;
         }
-        if let Some(rest) = after(&tokens[at..], object) {
-            match rest {
-                [dot, Token::Name(name), ..] if is_dot(dot) => out.push(*name),
-                [Token::Mark("["), Token::Text(name), Token::Mark("]"), ..] => out.push(*name),
-                _ => {}
-            }
+        if let Some((name, _)) = after(&tokens[at..], object).and_then(member) {
+            out.push(name);
+        }
+    }
+    out
+}
+
+/// What is read of a field of an object, both written out: `outputs.x.y`, `outputs["x"].y`.
+pub(crate) fn fields<'a>(tokens: &[Token<'a>], object: &[&str]) -> Vec<(&'a str, &'a str)> {
+    let mut out = Vec::new();
+    for at in 0..tokens.len() {
+        if at > 0 && is_dot(&tokens[at - 1]) {
+            continue;
+        }
+        if let Some(rest) = after(&tokens[at..], object)
+            && let Some((member, rest)) = member(rest)
+            && let Some((field, _)) = self::member(rest)
+        {
+            out.push((member, field));
         }
     }
     out
@@ -214,6 +227,20 @@ pub(crate) fn free_names<'a>(tokens: &[Token<'a>]) -> Vec<&'a str> {
             _ => None,
         })
         .collect()
+}
+
+/// The name in `.x`, `?.x` or `["x"]`, and what follows.
+fn member<'t, 'a>(tokens: &'t [Token<'a>]) -> Option<(&'a str, &'t [Token<'a>])> {
+    match tokens {
+        [dot, Token::Name(name), rest @ ..] if is_dot(dot) => Some((name, rest)),
+        [
+            Token::Mark("["),
+            Token::Text(name),
+            Token::Mark("]"),
+            rest @ ..,
+        ] => Some((name, rest)),
+        _ => None,
+    }
 }
 
 /// What follows `a.b.c`.
@@ -304,6 +331,8 @@ mod tests {
         );
         assert_eq!(members(&tokens, &["vars"]), ["e", "f", "g"]);
         assert_eq!(members(&tokens, &["task", "outputs"]), ["i"]);
+        assert_eq!(fields(&tokens, &["task", "outputs"]), [("i", "j")]);
+        assert_eq!(fields(&tokens, &["vars"]), []);
         assert_eq!(
             free_names(&tokens),
             [

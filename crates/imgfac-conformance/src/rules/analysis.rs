@@ -32,19 +32,31 @@ fn template(document: &Document, set: &Set<'_>, sink: &mut Sink) {
         .items()
         .filter_map(|it| it.get("name").text())
         .collect();
+    if spec.get("metrics").items().next().is_none() {
+        let message = "an analysis without metrics is an error";
+        sink.add(document, &spec.get("metrics"), Rule::Metric, message);
+    }
     for metric in spec.get("metrics").items() {
+        let provider = metric.get("provider");
+        if provider.fields().count() != 1 {
+            let message = "a metric has one provider";
+            sink.add(document, &provider, Rule::Metric, message);
+        }
         let job = metric.dig(&["provider", "job"]);
         let name = metric.get("name");
         if !job.is_absent() && name.text().is_some_and(|text| text.len() > 24) {
             sink.add(
                 document,
                 &name,
-                Rule::MetricName,
+                Rule::Metric,
                 "the name of the job would be longer than 63",
             );
         }
         for field in ["interval", "initialDelay"] {
             duration(document, &metric.get(field), sink);
+        }
+        if !job.is_absent() {
+            can_run(document, &job.dig(&["spec", "template", "spec"]), sink);
         }
         pod(document, &job.dig(&["spec", "template", "spec"]), set, sink);
         metric.each_text(&mut |at, text| {
@@ -120,6 +132,47 @@ fn pod(document: &Document, spec: &At<'_>, set: &Set<'_>, sink: &mut Sink) {
                 if !is_optional(&from.get(field)) {
                     needs(from.dig(&[field, "name"]), "Secret", Rule::ReferenceOutside);
                 }
+            }
+        }
+    }
+}
+
+/// Whether a job can make its pod, and whether the pod ends.
+fn can_run(document: &Document, spec: &At<'_>, sink: &mut Sink) {
+    let policy = spec.get("restartPolicy");
+    if !matches!(policy.text(), Some("Never" | "OnFailure")) {
+        let message = "the pod of a job has the policy Never or OnFailure, and no default";
+        sink.add(document, &policy, Rule::Pod, message);
+    }
+    if spec.get("containers").items().next().is_none() {
+        sink.add(
+            document,
+            &spec.get("containers"),
+            Rule::Pod,
+            "a pod has containers",
+        );
+    }
+    let volumes: BTreeSet<&str> = spec
+        .get("volumes")
+        .items()
+        .filter_map(|it| it.get("name").text())
+        .collect();
+    for container in ["containers", "initContainers"]
+        .iter()
+        .flat_map(|field| spec.get(field).items())
+    {
+        if container.get("image").text().is_none_or(str::is_empty) {
+            sink.add(document, &container, Rule::Pod, "a container has an image");
+        }
+        for mount in container.get("volumeMounts").items() {
+            let name = mount.get("name");
+            if name.text().is_some_and(|text| !volumes.contains(text)) {
+                sink.add(
+                    document,
+                    &name,
+                    Rule::Pod,
+                    "the pod has no volume of this name",
+                );
             }
         }
     }

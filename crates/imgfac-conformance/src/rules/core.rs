@@ -255,6 +255,10 @@ fn role_binding(document: &Document, sink: &mut Sink) {
         );
     }
     list(document, &root.get("subjects"), sink);
+    if root.get("subjects").items().next().is_none() {
+        let message = "a binding without subjects allows nobody anything";
+        sink.add(document, &root.get("subjects"), Rule::Core, message);
+    }
     for subject in root.get("subjects").items() {
         text(document, &subject.get("name"), sink);
         match subject.get("kind").text() {

@@ -1,6 +1,6 @@
 //! What expressions name: variables, steps, config maps, secrets, artifacts, stages.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::at::At;
 use crate::document::Document;
@@ -9,15 +9,19 @@ use crate::go::is_duration;
 use crate::rule::Rule;
 use crate::rules::steps::template_vars;
 use crate::set::Set;
-use crate::template::{Piece, Token, calls, is_template, members, pieces, tokens};
+use crate::template::{Piece, Token, calls, fields, is_template, members, pieces, tokens};
+
+/// The names of what a step puts out, if they are known.
+type Outputs<'a> = Option<BTreeSet<&'a str>>;
 
 /// What an expression can name at its place.
 struct Scope<'a> {
     document: &'a Document,
     set: &'a Set<'a>,
     variables: BTreeSet<&'a str>,
-    /// Aliases of steps that ran before; `None` where there are no steps.
-    aliases: Option<BTreeSet<&'a str>>,
+    /// Aliases of steps that ran before, with what they put out if that is known; `None` where there
+    /// are no steps.
+    aliases: Option<BTreeMap<&'a str, Outputs<'a>>>,
 }
 
 pub(crate) fn check(document: &Document, set: &Set<'_>, sink: &mut Sink) {
@@ -41,7 +45,7 @@ pub(crate) fn check(document: &Document, set: &Set<'_>, sink: &mut Sink) {
     if document.is_task() {
         scope.variables.extend(lent_to_task(document, set));
     }
-    scope.aliases = Some(BTreeSet::new());
+    scope.aliases = Some(BTreeMap::new());
     scope.texts(&own, sink);
     scope.texts(&template_vars(document), sink);
     for step in document.steps().items() {
@@ -52,7 +56,7 @@ pub(crate) fn check(document: &Document, set: &Set<'_>, sink: &mut Sink) {
         }
         scope.variables = before;
         if let (Some(aliases), Some(name)) = (&mut scope.aliases, step.get("as").text()) {
-            aliases.insert(name);
+            aliases.insert(name, outputs(&step));
         }
     }
 }
@@ -62,6 +66,12 @@ fn declared<'a>(variables: &At<'a>) -> BTreeSet<&'a str> {
         .items()
         .filter_map(|it| it.get("name").text())
         .collect()
+}
+
+/// A step `compose-output` puts out what its configuration has.
+fn outputs<'a>(step: &At<'a>) -> Outputs<'a> {
+    let composes = step.get("uses").text() == Some("compose-output");
+    composes.then(|| step.get("config").fields().map(|(key, _)| key).collect())
 }
 
 /// The variables of the stages that use a task: its steps see them too.
@@ -142,12 +152,23 @@ impl Scope<'_> {
             (&["outputs"], &["task", "outputs"])
         };
         named.extend(members(tokens, own));
-        let known = |name: &str| self.aliases.as_ref().is_some_and(|it| it.contains(name));
+        let known = |name: &str| {
+            self.aliases
+                .as_ref()
+                .is_some_and(|it| it.contains_key(name))
+        };
         for name in named {
             // The default alias of a step without one.
             let numbered = name.starts_with("step-") && self.aliases.is_some();
             if !known(name) && !numbered {
                 let message = format!("no step before this one has the alias {name}");
+                sink.add(self.document, at, Rule::AliasUnknown, message);
+            }
+        }
+        for (name, field) in fields(tokens, own) {
+            let known = self.aliases.as_ref().and_then(|it| it.get(name)?.as_ref());
+            if known.is_some_and(|outputs| !outputs.contains(field)) {
+                let message = format!("the step {name} puts out no {field}");
                 sink.add(self.document, at, Rule::AliasUnknown, message);
             }
         }

@@ -124,14 +124,27 @@ fn namespace(document: &Document, set: &Set<'_>, inside: InNamespace, sink: &mut
             message,
         );
     }
-    if document.is_core("Namespace") && set.of_kind("Project").any(|it| it.name == document.name) {
-        let label = document
-            .root()
-            .dig(&["metadata", "labels", "kargo.akuity.io/project"]);
-        if label.text() != Some("true") {
+    if document.is_core("Namespace") {
+        of_project(document, set, sink);
+    }
+}
+
+/// A namespace has the label of projects if a project has its name, and only then.
+fn of_project(document: &Document, set: &Set<'_>, sink: &mut Sink) {
+    let label = document
+        .root()
+        .dig(&["metadata", "labels", "kargo.akuity.io/project"]);
+    let has_project = set.of_kind("Project").any(|it| it.name == document.name);
+    match (has_project, label.text() == Some("true")) {
+        (true, false) => {
             let message = "Kargo only takes over a namespace with the label kargo.akuity.io/project: \"true\"";
             sink.add(document, &label, Rule::Namespace, message);
         }
+        (false, true) if !set.is_external("Project", &document.name) => {
+            let message = "no project of the manifest has the name of this namespace";
+            sink.add(document, &label, Rule::Namespace, message);
+        }
+        _ => {}
     }
 }
 

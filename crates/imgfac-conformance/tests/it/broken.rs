@@ -698,7 +698,52 @@ const BROKEN: &[(Rule, &[(&str, &str)])] = &[
         &[("{{args.image}}", "{{args.imge}}")],
     ),
     (
-        Rule::MetricName,
+        Rule::Metric,
+        &[("  metrics:\n", "  metrics: []\n---\nunused:\n")],
+    ),
+    (
+        Rule::Metric,
+        &[(
+            "    provider:\n      job:",
+            "    provider: {}\n    unused:\n      job:",
+        )],
+    ),
+    (
+        Rule::Pod,
+        &[("restartPolicy: Never", "restartPolicy: Always")],
+    ),
+    (
+        Rule::Pod,
+        &[("              containers:", "              initContainers:")],
+    ),
+    (
+        Rule::Pod,
+        &[("- image: ghcr.io/acme/imgfac:v1", "- image: ''")],
+    ),
+    (
+        Rule::Pod,
+        &[("volumes: [{name: tmp}]", "volumes: [{name: temp}]")],
+    ),
+    (
+        Rule::AliasUnknown,
+        &[("task.outputs.result.status", "task.outputs.result.state")],
+    ),
+    (
+        Rule::Core,
+        &[(
+            "subjects: [{kind: ServiceAccount, name: analyzer, namespace: demo}]",
+            "subjects: []",
+        )],
+    ),
+    (
+        Rule::Namespace,
+        &[(
+            "kind: Namespace\nmetadata: {name: demo",
+            "kind: Namespace\nmetadata: {name: dema",
+        )],
+    ),
+    (
+        Rule::Metric,
         &[("- name: analyze\n", "- name: analyze-dockerfile-of-web\n")],
     ),
     (

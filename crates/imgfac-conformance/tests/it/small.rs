@@ -299,8 +299,11 @@ spec:
       body: '${% quote({"image": {"name": vars.image}}) %}'
       successExpression: response.status in [200, 204]
   - uses: compose-output
+    as: result
     if: "${{ success() && status('wait') == 'Succeeded' }}"
     config: {status: '${{ task.outputs.wait.status }}'}
+  - uses: compose-output
+    config: {of: '${{ task.outputs.result.status }}'}
 ---
 apiVersion: argoproj.io/v1alpha1
 kind: AnalysisTemplate
@@ -317,8 +320,12 @@ spec:
           template:
             spec:
               serviceAccountName: analyzer
+              restartPolicy: Never
+              volumes: [{name: tmp}]
               containers:
-              - args: ["--image={{args.image}}", "--tag={{ args.tag }}"]
+              - image: ghcr.io/acme/imgfac:v1
+                volumeMounts: [{name: tmp, mountPath: /tmp}]
+                args: ["--image={{args.image}}", "--tag={{ args.tag }}"]
                 env: [{name: TOKEN, valueFrom: {secretKeyRef: {name: hook, key: secret}}}]
 ---
 apiVersion: kargo.akuity.io/v1alpha1
