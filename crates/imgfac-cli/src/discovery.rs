@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use imgfac_dockerfile::Options;
-use imgfac_git::Checkout;
+use imgfac_git::{Checkout, Git, Settings};
 use imgfac_model::{ImageName, Source, Workspace};
 use imgfac_state::{ConfinedDir, Discovery, Enrolled, FILE_LIMIT, FoundBase, ReadError};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -92,7 +92,7 @@ impl Sources {
         self.own
             .get_or_init(|| {
                 let folder = self.factory.canonicalize().ok()?;
-                let checkout = match Checkout::containing(&folder) {
+                let checkout = match Checkout::containing(&Git::new(Settings::default()), &folder) {
                     Ok(checkout) => checkout?,
                     Err(error) => {
                         let error = clean(&error.to_string());

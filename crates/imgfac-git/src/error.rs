@@ -1,0 +1,180 @@
+//! Why Git could not do its work, in words that carry no secret.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// Git could not do its work.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// There is no `git` to run; the user's machine lacks it.
+    #[error("cannot run git: {0}")]
+    NoGit(#[source] io::Error),
+    /// Git, or the server behind it, refused.
+    #[error("git {what} in {place}: {message}")]
+    Refused {
+        /// What was asked for.
+        what: &'static str,
+        /// The folder or repository.
+        place: String,
+        /// Git's and the server's own words, on one line.
+        message: String,
+    },
+    /// Git did not end in time, and was stopped with all that it had started.
+    #[error("git {what} in {place}: no end after {seconds} s; it was stopped")]
+    TimedOut {
+        /// What was asked for.
+        what: &'static str,
+        /// The folder or repository.
+        place: String,
+        /// The limit.
+        seconds: u64,
+    },
+    /// A file or folder that the program needs beside the repository cannot be used.
+    #[error("{path}: {source}")]
+    Io {
+        /// The file or folder.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// Git answered with something that is not what it documents; the repository is damaged.
+    #[error("git {what} in {place}: cannot understand its answer: {answer}")]
+    Answer {
+        /// What was asked for.
+        what: &'static str,
+        /// The folder or repository.
+        place: String,
+        /// The beginning of the answer.
+        answer: String,
+    },
+}
+
+impl Error {
+    pub(crate) fn io(path: &Path) -> impl FnOnce(io::Error) -> Self + '_ {
+        move |source| Self::Io {
+            path: path.to_owned(),
+            source,
+        }
+    }
+}
+
+/// The longest message that is passed on, in bytes; servers may greet at length.
+const LIMIT: usize = 600;
+
+/// What went wrong, from what Git wrote to standard error: the server's lines (`remote: …`) and
+/// Git's own, on one line, without passwords and control characters.
+pub(crate) fn reason(stderr: &[u8], secrets: &[&str]) -> String {
+    let text = String::from_utf8_lossy(stderr);
+    let mut parts: Vec<String> = Vec::new();
+    for line in text.split(['\n', '\r']) {
+        let line = line.trim();
+        let said = ["remote:", "fatal:", "error:", "ERROR:"]
+            .iter()
+            .find_map(|prefix| line.strip_prefix(prefix))
+            .or_else(|| line.starts_with("ssh: ").then_some(line))
+            .map(str::trim);
+        if let Some(said) = said.filter(|said| is_news(said)) {
+            let said = said.trim_end_matches('.').to_owned();
+            if !parts.contains(&said) {
+                parts.push(said);
+            }
+        }
+    }
+    if parts.is_empty() {
+        let last = text.lines().map(str::trim).rfind(|line| !line.is_empty());
+        parts.push(last.unwrap_or("no reason given").to_owned());
+    }
+    redact(&parts.join("; "), secrets)
+}
+
+/// Lines that say nothing about why.
+fn is_news(line: &str) -> bool {
+    const NOISE: &[&str] = &[
+        "failed to push some refs",
+        "Please make sure you have the correct access rights",
+        "and the repository exists",
+        "the remote end hung up unexpectedly",
+        "Enumerating objects",
+        "Counting objects",
+        "Compressing objects",
+        "Total ",
+        "Resolving deltas",
+    ];
+    !line.is_empty() && !NOISE.iter().any(|noise| line.starts_with(noise))
+}
+
+/// Takes secrets, passwords of addresses and control characters out of a text, and shortens it.
+pub(crate) fn redact(text: &str, secrets: &[&str]) -> String {
+    let mut text = without_passwords(text);
+    for secret in secrets.iter().filter(|secret| !secret.is_empty()) {
+        text = text.replace(secret, "***");
+    }
+    let mut text: String = text
+        .chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect();
+    if text.len() > LIMIT {
+        let end = (0..=LIMIT).rev().find(|at| text.is_char_boundary(*at));
+        text.truncate(end.unwrap_or(0));
+        text.push('…');
+    }
+    text
+}
+
+/// `https://user:password@host` becomes `https://***@host`.
+fn without_passwords(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find("://") {
+        let (before, after) = rest.split_at(at + 3);
+        out.push_str(before);
+        let end = after
+            .find(|c: char| c == '/' || c == '\'' || c == '"' || c.is_whitespace())
+            .unwrap_or(after.len());
+        match after[..end].rfind('@') {
+            Some(user) => {
+                out.push_str("***");
+                rest = &after[user..];
+            }
+            None => rest = after,
+        }
+    }
+    out.push_str(rest);
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_words_of_the_server_and_of_git_are_kept() {
+        for (stderr, expected) in [
+            (
+                "remote: Repository not found.\nfatal: repository 'https://github.com/a/b.git/' not found\n",
+                "Repository not found; repository 'https://github.com/a/b.git/' not found",
+            ),
+            (
+                "remote: error: GH006: Protected branch update failed for refs/heads/main.\nremote: \nerror: failed to push some refs to 'https://x/y'\n",
+                "error: GH006: Protected branch update failed for refs/heads/main",
+            ),
+            ("something odd\n", "something odd"),
+            ("", "no reason given"),
+        ] {
+            assert_eq!(reason(stderr.as_bytes(), &[]), expected);
+        }
+    }
+
+    #[test]
+    fn no_secret_is_passed_on() {
+        let said = reason(
+            b"fatal: unable to access 'https://me:pa@ss@host/x': token s3cret\x1b[31m",
+            &["s3cret"],
+        );
+        assert_eq!(
+            said,
+            "unable to access 'https://***@host/x': token *** [31m"
+        );
+        assert!(redact(&"x".repeat(5_000), &[]).len() < 700);
+    }
+}

@@ -1,0 +1,471 @@
+//! A repository: fetch a branch, write a commit, push it if nobody was faster.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::address::Address;
+use crate::checkout::Checkout;
+use crate::error::{Error, reason};
+use crate::interrupt::TemporaryFolder;
+use crate::objects::{Object, Objects};
+use crate::process::{Call, Git, git_dir};
+use crate::tree::Tree;
+
+/// A repository on this machine and the remote that it stands for.
+pub struct Repository {
+    git: Git,
+    dir: PathBuf,
+    remote: Option<Address>,
+    /// Whether fetching may leave out history and blobs.
+    sparse: bool,
+    place: String,
+    objects: Objects,
+    _temporary: Option<TemporaryFolder>,
+}
+
+/// A file that a commit changes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Edit<'e> {
+    /// Below the root of the repository.
+    pub path: String,
+    /// The whole text; `None` removes the file.
+    pub text: Option<&'e str>,
+}
+
+/// A commit in the making.
+#[derive(Clone, Debug)]
+pub struct Draft<'d> {
+    /// The commit that it follows.
+    pub parent: &'d str,
+    /// What it changes.
+    pub edits: &'d [Edit<'d>],
+    /// Its message.
+    pub message: &'d str,
+    /// When it is made, RFC 3339.
+    pub time: &'d str,
+}
+
+/// How a push ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Pushed {
+    /// The branch points at the commit.
+    Done,
+    /// Somebody else was faster, or is at it right now: look again and push anew.
+    Overtaken(String),
+    /// The server does not want it, for instance because the branch is protected.
+    Refused(String),
+}
+
+/// A branch is kept under this name while it is worked with.
+const TIP: &str = "refs/imgfac/tip";
+
+impl Repository {
+    /// An empty repository in a temporary folder, to work with a remote without a checkout.
+    ///
+    /// # Errors
+    /// When no temporary folder can be made, or Git fails.
+    pub fn temporary(git: &Git, remote: Address) -> Result<Self, Error> {
+        let folder = TemporaryFolder::new().map_err(Error::io(&std::env::temp_dir()))?;
+        let dir = folder.path().join("repository.git");
+        let mut repository = Self::bare(git, &dir, remote)?;
+        repository._temporary = Some(folder);
+        Ok(repository)
+    }
+
+    /// A bare repository in a folder, which is made when it is not there.
+    pub(crate) fn bare(git: &Git, dir: &Path, remote: Address) -> Result<Self, Error> {
+        let place = remote.to_string();
+        if !dir.join("HEAD").exists() {
+            fs::create_dir_all(dir).map_err(Error::io(dir))?;
+            git.call("init", place.clone())
+                .args(["init", "--quiet", "--bare", "--template=", "--"])
+                .arg(dir)
+                .output()?;
+        }
+        // Git asks in a repository's configuration, not the user's, for the format of objects.
+        let objects = Objects::open(git, dir.join("objects"), "sha1", &place)?;
+        Ok(Self {
+            git: git.clone(),
+            dir: dir.to_owned(),
+            remote: Some(remote),
+            sparse: true,
+            place,
+            objects,
+            _temporary: None,
+        })
+    }
+
+    /// The repository of a checkout, and the remote to fetch from and push to.
+    ///
+    /// # Errors
+    /// When Git refuses to read it.
+    pub fn of_checkout(
+        git: &Git,
+        checkout: &Checkout,
+        remote: Option<Address>,
+    ) -> Result<Self, Error> {
+        let place = checkout.root().display().to_string();
+        let answer = git
+            .call("rev-parse", place.clone())
+            .arg("-C")
+            .arg(checkout.root())
+            .args([
+                "rev-parse",
+                "--path-format=absolute",
+                "--git-dir",
+                "--git-path",
+                "objects",
+                "--show-object-format",
+            ])
+            .text()?;
+        let lines: Vec<&str> = answer.lines().collect();
+        let [dir, store, format] = lines.as_slice() else {
+            return Err(Error::Answer {
+                what: "rev-parse",
+                place,
+                answer,
+            });
+        };
+        let objects = Objects::open(git, PathBuf::from(store), format, &place)?;
+        Ok(Self {
+            git: git.clone(),
+            dir: PathBuf::from(dir),
+            remote,
+            sparse: false,
+            place,
+            objects,
+            _temporary: None,
+        })
+    }
+
+    pub(crate) fn objects(&self) -> &Objects {
+        &self.objects
+    }
+
+    pub(crate) fn call(&self, what: &'static str) -> Call<'_> {
+        self.git
+            .call(what, self.place.clone())
+            .arg(git_dir(&self.dir))
+    }
+
+    /// Fetches a branch of the remote and gives the commit it points at.
+    ///
+    /// # Errors
+    /// When the remote cannot be reached, or has no such branch.
+    pub fn fetch(&self, branch: &str) -> Result<String, Error> {
+        self.fetch_branches(&[(branch, TIP.to_owned())])?;
+        self.resolve(TIP)?.ok_or_else(|| Error::Answer {
+            what: "fetch",
+            place: self.place.clone(),
+            answer: format!("{branch} was not fetched"),
+        })
+    }
+
+    /// Fetches branches to references of ours.
+    pub(crate) fn fetch_branches(&self, branches: &[(&str, String)]) -> Result<(), Error> {
+        let Some(remote) = &self.remote else {
+            return Ok(());
+        };
+        let mut call = self.fetch_call(remote, "default");
+        if self.sparse {
+            call = call.args(["--depth=1", "--filter=blob:none"]);
+        }
+        let refspecs = branches
+            .iter()
+            .map(|(branch, local)| format!("+refs/heads/{branch}:{local}"));
+        call.args(["--force", "--end-of-options", remote.for_git()])
+            .args(refspecs)
+            .output()?;
+        self.objects.refresh();
+        Ok(())
+    }
+
+    fn fetch_call(&self, remote: &Address, negotiation: &str) -> Call<'_> {
+        self.git
+            .call("fetch", remote.to_string())
+            .arg(git_dir(&self.dir))
+            .with_credentials()
+            .arg("-c")
+            .arg(format!("fetch.negotiationAlgorithm={negotiation}"))
+            .args(["fetch", "--quiet", "--no-tags", "--no-write-fetch-head"])
+            .args(["--no-auto-maintenance", "--recurse-submodules=no"])
+    }
+
+    /// What a reference points at; `None` when there is none.
+    pub(crate) fn resolve(&self, reference: &str) -> Result<Option<String>, Error> {
+        let output = self
+            .call("rev-parse")
+            .args(["rev-parse", "--verify", "--quiet", "--end-of-options"])
+            .arg(format!("{reference}^{{commit}}"))
+            .run()?;
+        let id = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+        Ok((output.status.success() && !id.is_empty()).then_some(id))
+    }
+
+    /// The root folder of a commit.
+    ///
+    /// # Errors
+    /// When the commit cannot be read.
+    pub fn tree(self: &Arc<Self>, commit: &str) -> Result<Tree, Error> {
+        let id = self.objects.tree_of(commit)?;
+        Ok(Tree::new(Arc::clone(self), id))
+    }
+
+    /// Reads blobs, and fetches those that are not here, all at once.
+    pub(crate) fn blobs(&self, ids: &[String], limit: u64) -> Result<Vec<Object>, Error> {
+        let mut found = self.objects.read(ids, limit)?;
+        let missing: BTreeSet<&String> = ids
+            .iter()
+            .zip(&found)
+            .filter(|(_, object)| **object == Object::Missing)
+            .map(|(id, _)| id)
+            .collect();
+        let Some(remote) = self.remote.as_ref().filter(|_| !missing.is_empty()) else {
+            return Ok(found);
+        };
+        let mut input = String::new();
+        for id in &missing {
+            input.push_str(id);
+            input.push('\n');
+        }
+        // What is here says nothing about single blobs.
+        self.fetch_call(remote, "noop")
+            .args(["--filter=blob:none", "--stdin"])
+            .args(["--end-of-options", remote.for_git()])
+            .input(input)
+            .output()?;
+        self.objects.refresh();
+        let missing: Vec<String> = missing.into_iter().cloned().collect();
+        let fetched = self.objects.read(&missing, limit)?;
+        for (id, object) in ids.iter().zip(&mut found) {
+            if *object == Object::Missing
+                && let Ok(at) = missing.binary_search(id)
+            {
+                object.clone_from(&fetched[at]);
+            }
+        }
+        Ok(found)
+    }
+
+    /// Writes a commit into the object store; no branch, index or file moves. `None` when it would
+    /// change nothing.
+    ///
+    /// # Errors
+    /// When Git cannot write or sign it.
+    pub fn commit(&self, draft: &Draft<'_>) -> Result<Option<String>, Error> {
+        let tree = self.write_tree(draft)?;
+        if tree == self.objects.tree_of(draft.parent)? {
+            return Ok(None);
+        }
+        let mut call = self.call("commit-tree").args(["commit-tree"]);
+        if self.signs()? {
+            call = call.arg("-S");
+        }
+        call = call
+            .args([tree.as_str(), "-p", draft.parent, "-F", "-"])
+            .env("GIT_AUTHOR_DATE", draft.time)
+            .env("GIT_COMMITTER_DATE", draft.time)
+            .input(draft.message);
+        if let Some(author) = self.author()? {
+            for (name, value) in [
+                ("GIT_AUTHOR_NAME", &author.name),
+                ("GIT_COMMITTER_NAME", &author.name),
+                ("GIT_AUTHOR_EMAIL", &author.email),
+                ("GIT_COMMITTER_EMAIL", &author.email),
+            ] {
+                call = call.env(name, value);
+            }
+        }
+        call.text().map(Some)
+    }
+
+    /// `git fast-import` writes any number of files as one pack and builds the trees above them
+    /// from those of the parent, without an index. Its commit stays in the view: the real one is
+    /// made by `git commit-tree`, which can sign.
+    fn write_tree(&self, draft: &Draft<'_>) -> Result<String, Error> {
+        const SCRATCH: &str = "refs/heads/scratch";
+        let mut stream = Vec::new();
+        let mut line = |text: &str| {
+            stream.extend_from_slice(text.as_bytes());
+            stream.push(b'\n');
+        };
+        line("feature done");
+        line(&format!("commit {SCRATCH}"));
+        line("committer scratch <> 0 +0000");
+        line("data 0");
+        line(&format!("from {}", draft.parent));
+        // Removals first: a folder may stand where a file was.
+        for edit in draft.edits.iter().filter(|edit| edit.text.is_none()) {
+            line(&format!("D {}", quoted(&edit.path)));
+        }
+        for edit in draft.edits {
+            if let Some(text) = edit.text {
+                line(&format!("M 100644 inline {}", quoted(&edit.path)));
+                line(&format!("data {}", text.len()));
+                line(text);
+            }
+        }
+        line("done");
+        self.objects
+            .call("fast-import")
+            .args(["fast-import", "--quiet", "--force", "--date-format=raw"])
+            .input(stream)
+            .output()?;
+        let tree = self
+            .objects
+            .call("rev-parse")
+            .args(["rev-parse", "--verify", "--end-of-options"])
+            .arg(format!("{SCRATCH}^{{tree}}"))
+            .text()?;
+        self.objects.refresh();
+        Ok(tree)
+    }
+
+    /// `git commit-tree` leaves it to its caller to look at `commit.gpgSign`.
+    fn signs(&self) -> Result<bool, Error> {
+        let output = self
+            .call("config")
+            .args(["config", "--type=bool", "--get", "commit.gpgSign"])
+            .run()?;
+        Ok(output.stdout.trim_ascii() == b"true")
+    }
+
+    /// Who is named in commits: as asked for, else as Git is configured, else the program. `None`
+    /// leaves it to Git.
+    fn author(&self) -> Result<Option<crate::process::Author>, Error> {
+        if let Some(author) = self.git.author() {
+            return Ok(Some(author.clone()));
+        }
+        for role in ["GIT_AUTHOR_IDENT", "GIT_COMMITTER_IDENT"] {
+            let known = self
+                .call("var")
+                // A name made up from the machine's is worse than the program's.
+                .args(["-c", "user.useConfigOnly=true", "var", role])
+                .run()?;
+            if !known.status.success() {
+                return Ok(Some(crate::process::Author {
+                    name: "imgfac".into(),
+                    email: "imgfac@localhost".into(),
+                }));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Lets a branch of the remote point at a commit, if it still points at `old`; `None` makes a
+    /// branch that must not exist yet.
+    ///
+    /// # Errors
+    /// When the remote cannot be reached; a refusal is a value.
+    pub fn push(&self, new: &str, branch: &str, old: Option<&str>) -> Result<Pushed, Error> {
+        let Some(remote) = &self.remote else {
+            return Ok(Pushed::Refused("there is no remote".into()));
+        };
+        let output = self
+            .git
+            .call("push", remote.to_string())
+            .arg(git_dir(&self.dir))
+            .with_credentials()
+            .args(["push", "--porcelain", "--no-verify", "--atomic"])
+            .arg(format!(
+                "--force-with-lease=refs/heads/{branch}:{}",
+                old.unwrap_or_default()
+            ))
+            .args(["--end-of-options", remote.for_git()])
+            .arg(format!("{new}:refs/heads/{branch}"))
+            .run()?;
+        if output.status.success() {
+            return Ok(Pushed::Done);
+        }
+        let said = String::from_utf8_lossy(&output.stdout);
+        let verdict = said
+            .lines()
+            .filter_map(|line| line.strip_prefix("!\t"))
+            .find_map(|line| line.splitn(2, '\t').nth(1));
+        let words = reason(&output.stderr, &self.git.secrets());
+        match verdict {
+            Some(verdict) if is_race(verdict, &words) => Ok(Pushed::Overtaken(verdict.to_owned())),
+            Some(verdict) => Ok(Pushed::Refused(match words.as_str() {
+                "no reason given" => verdict.to_owned(),
+                words => format!("{verdict}: {words}"),
+            })),
+            None => Err(Error::Refused {
+                what: "push",
+                place: remote.to_string(),
+                message: words,
+            }),
+        }
+    }
+
+    /// Forgets what [`Repository::fetch`] kept.
+    pub fn forget(&self) {
+        // It is only untidy if it stays.
+        let _ = self
+            .call("update-ref")
+            .args(["update-ref", "-d", TIP])
+            .run();
+    }
+}
+
+/// Whether a push was refused because another one moved the branch before or during it: the words
+/// of Git's client and of its servers, which differ by how far the other one was.
+fn is_race(verdict: &str, words: &str) -> bool {
+    const RACES: &[&str] = &[
+        "stale info",
+        "fetch first",
+        "non-fast-forward",
+        "needs force",
+        "cannot lock ref",
+        "failed to lock",
+        "failed to update ref",
+        "incorrect old value",
+        "unable to resolve reference",
+        "reference already exists",
+        "remote ref updated since checkout",
+    ];
+    // A hook may say anything, and its no is final.
+    let hook = verdict.contains("hook declined");
+    !hook
+        && RACES.iter().any(|race| {
+            verdict.contains(race) || (verdict.contains("transaction") && words.contains(race))
+        })
+}
+
+/// A path as fast-import reads it.
+fn quoted(path: &str) -> String {
+    let mut out = String::from("\"");
+    for c in path.chars() {
+        match c {
+            '"' => out.push_str("\\\""),
+            '\\' => out.push_str("\\\\"),
+            '\n' => out.push_str("\\n"),
+            c => out.push(c),
+        }
+    }
+    out.push('"');
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn races_are_tried_again_and_refusals_are_not() {
+        for (verdict, race) in [
+            ("[rejected] (stale info)", true),
+            ("[rejected] (fetch first)", true),
+            (
+                "[remote rejected] (cannot lock ref 'refs/heads/main': is at a but expected b)",
+                true,
+            ),
+            ("[remote rejected] (failed to update ref)", true),
+            ("[remote rejected] (pre-receive hook declined)", false),
+            ("[remote rejected] (protected branch hook declined)", false),
+        ] {
+            assert_eq!(is_race(verdict, ""), race, "{verdict}");
+        }
+    }
+}
