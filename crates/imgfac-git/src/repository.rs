@@ -383,7 +383,7 @@ impl Repository {
         let verdict = said
             .lines()
             .filter_map(|line| line.strip_prefix("!\t"))
-            .find_map(|line| line.splitn(2, '\t').nth(1));
+            .find_map(|line| Some(line.split_once('\t')?.1));
         let words = reason(&output.stderr, &self.git.secrets());
         match verdict {
             Some(verdict) if is_race(verdict, &words) => Ok(Pushed::Overtaken(verdict.to_owned())),

@@ -19,6 +19,8 @@ pub struct ImageState {
     pub enrolled_at: Option<String>,
     /// When discovery last found something new, RFC 3339.
     pub last_discovery: Option<String>,
+    /// The commit that was read then; `None` when it was a working tree.
+    pub source_commit: Option<String>,
     /// How the last discovery ended.
     pub discovery_status: Option<DiscoveryStatus>,
     /// Why it failed.
@@ -36,7 +38,8 @@ pub struct ImageState {
     pub current_digest: Option<String>,
     /// When it was built.
     pub last_built: Option<String>,
-    /// The digest of each base that the last build stood on, by name.
+    /// The digest of each image that the last build stood on: of bases by name, of our own images
+    /// by reference, which is never the name of a base.
     pub built_on: BTreeMap<String, String>,
 }
 

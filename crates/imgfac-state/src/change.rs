@@ -98,6 +98,14 @@ pub(crate) fn differences(
     if old == new && before.state.unused_bases != after.state.unused_bases {
         details.push("other stages are needed for its target".into());
     }
+    let (old, new) = (&before.state, &after.state);
+    if (&old.current_version, &old.current_digest) != (&new.current_version, &new.current_digest) {
+        let what = new
+            .current_version
+            .as_deref()
+            .or(new.current_digest.as_deref());
+        details.extend(what.map(|what| format!("built {what}")));
+    }
     match (before.state.discovery_status, after.state.discovery_status) {
         (old, new) if old == new => {}
         (_, Some(DiscoveryStatus::External)) => {

@@ -11,7 +11,7 @@ use crate::confined::ReadError;
 use crate::decode::Decoder;
 use crate::enrolment::{self, Enrolled, Entry};
 use crate::settings;
-use crate::store::Store;
+use crate::store::Files;
 
 /// The configuration of a factory.
 #[derive(Clone, Debug, Default)]
@@ -43,7 +43,7 @@ impl Configuration {
     /// # Errors
     /// When `images.yaml` is missing or a file cannot be read; what is wrong *inside* the files is
     /// in [`Configuration::diagnostics`].
-    pub fn read(store: &Store) -> Result<Self, ConfigurationError> {
+    pub fn read(store: &dyn Files) -> Result<Self, ConfigurationError> {
         let mut texts = Vec::new();
         if let Some(bytes) = store.read("imgfac.yaml")? {
             texts.push(("imgfac.yaml".to_owned(), bytes));

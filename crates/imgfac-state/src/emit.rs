@@ -31,6 +31,9 @@ pub(crate) fn image(name: &str, stored: &Stored<ImageState>) -> String {
     );
     file.section("Discovery: the images that its Dockerfile stands on");
     file.entry("lastDiscovery", optional(&state.last_discovery));
+    if let Some(commit) = &state.source_commit {
+        file.entry("sourceCommit", text(commit));
+    }
     file.entry(
         "discoveryStatus",
         state

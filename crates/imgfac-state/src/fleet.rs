@@ -8,7 +8,7 @@ use rayon::prelude::*;
 use crate::change::{Change, ChangeKind};
 use crate::confined::ReadError;
 use crate::emit;
-use crate::store::{FileChange, Store};
+use crate::store::{FileChange, Files};
 use crate::stored::{Stored, Unusable, read_base, read_image};
 
 const IMAGES: &str = "state/images";
@@ -70,7 +70,7 @@ impl Fleet {
     ///
     /// # Errors
     /// When a folder cannot be listed, or a file leads outside the factory directory.
-    pub fn read(store: &Store) -> Result<Self, ReadError> {
+    pub fn read(store: &dyn Files) -> Result<Self, ReadError> {
         let mut paths = Vec::new();
         for folder in [IMAGES, BASES] {
             for name in store.yaml_files(folder)? {
@@ -129,7 +129,7 @@ impl Fleet {
     /// Adds the unreadable files to the texts of a run, for showing positions.
     pub fn show_unreadable(
         &self,
-        store: &Store,
+        store: &dyn Files,
         files: &mut SourceFiles,
     ) -> Vec<(FileId, Unreadable)> {
         self.unreadable
@@ -230,7 +230,7 @@ fn archive_folder(folder: &str) -> String {
     folder.replacen("state/", "state/_archive/", 1)
 }
 
-fn parse(store: &Store, folder: &str, name: &str) -> (String, Option<String>, Parsed) {
+fn parse(store: &dyn Files, folder: &str, name: &str) -> (String, Option<String>, Parsed) {
     let path = format!("{folder}/{name}");
     let stem = name.strip_suffix(".yaml").unwrap_or(name).to_owned();
     let unusable = |reason: String| Unusable { reason, span: 0..0 };

@@ -4,7 +4,8 @@
 //! diagnostic that points at its place. [`Fleet`] is the state of all images and bases. An
 //! [`Update`] says what a run found out; [`Fleet::apply`] brings the state up to date and
 //! [`Fleet::changes`] gives the files that differ. Only [`Store`] and [`ConfinedDir`] touch a
-//! disk, and never outside the folder that they were opened with.
+//! disk, and never outside the folder that they were opened with; [`CommittedFiles`] are those of a
+//! commit. Both are [`Files`].
 //!
 //! ```no_run
 //! use imgfac_state::{Configuration, Fleet, Store, Update};
@@ -17,6 +18,8 @@
 //!     configuration: &configuration,
 //!     scope: None,
 //!     discoveries: Default::default(),
+//!     commits: Default::default(),
+//!     builds: Default::default(),
 //!     now: "2026-11-23T12:00:00Z".into(),
 //! });
 //! store.commit(&fleet.changes())?;
@@ -24,6 +27,7 @@
 //! ```
 
 mod change;
+mod committed;
 mod configuration;
 mod confined;
 mod decode;
@@ -38,12 +42,13 @@ mod update;
 
 pub use crate::{
     change::{Change, ChangeKind},
+    committed::CommittedFiles,
     configuration::{Configuration, ConfigurationError},
     confined::{ConfinedDir, ReadError},
     enrolment::Enrolled,
     fleet::{Fleet, Subject, Unreadable},
     schema::schemas,
-    store::{FILE_LIMIT, FileChange, Lock, Store, StoreError},
+    store::{FILE_LIMIT, FileChange, Files, Lock, Store, StoreError},
     stored::{Fields, Stored, Unusable},
-    update::{Discovery, FoundBase, Update},
+    update::{Build, Discovery, FoundBase, Update},
 };

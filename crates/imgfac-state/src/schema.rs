@@ -272,6 +272,7 @@ fn image_state() -> Value {
             "imageSelectionStrategy": choice("External image: which of them is current", SelectionStrategy::ALL),
             "repoURL": text("External image: its repository"),
             "lastDiscovery": nullable("When discovery last found something new"),
+            "sourceCommit": text("The commit that was read then"),
             "discoveryStatus": {"description": "How the last discovery ended", "enum": DiscoveryStatus::ALL},
             "discoveryError": text("Why it failed"),
             "baseImages": {
@@ -288,7 +289,7 @@ fn image_state() -> Value {
             "currentVersion": nullable("The version of the last recorded build"),
             "currentDigest": nullable("Its digest"),
             "lastBuilt": nullable("When it was built"),
-            "builtOn": texts("The digest of each base that it stands on"),
+            "builtOn": texts("The digest of each image that it stands on: bases by name, images of ours by reference"),
         }),
     )
 }

@@ -14,6 +14,47 @@ use crate::confined::{ConfinedDir, ReadError};
 /// The largest file that is read from a factory directory, in bytes.
 pub const FILE_LIMIT: u64 = 64 << 20;
 
+/// Files below a factory directory, wherever it is kept: on disk or in a commit.
+pub trait Files: Sync {
+    /// The factory directory, for people.
+    fn path(&self) -> &Path;
+
+    /// Reads a text file; `None` when there is none.
+    ///
+    /// # Errors
+    /// When it is there but cannot be read, leads outside, or is larger than [`FILE_LIMIT`].
+    fn read(&self, path: &str) -> Result<Option<Vec<u8>>, ReadError>;
+
+    /// The names of the YAML files of a folder, sorted; a missing folder has none. Hidden files
+    /// and `*.example.yaml` do not count.
+    ///
+    /// # Errors
+    /// When the folder cannot be read.
+    fn yaml_files(&self, folder: &str) -> Result<Vec<String>, ReadError>;
+}
+
+/// Keeps the names that [`Files::yaml_files`] gives.
+pub(crate) fn keep_yaml_files(names: &mut Vec<String>) {
+    names.retain(|name| {
+        name.ends_with(".yaml") && !name.starts_with('.') && !name.ends_with(".example.yaml")
+    });
+    names.sort();
+}
+
+impl Files for Store {
+    fn path(&self) -> &Path {
+        self.path()
+    }
+
+    fn read(&self, path: &str) -> Result<Option<Vec<u8>>, ReadError> {
+        self.read(path)
+    }
+
+    fn yaml_files(&self, folder: &str) -> Result<Vec<String>, ReadError> {
+        self.yaml_files(folder)
+    }
+}
+
 /// A factory directory.
 #[derive(Debug)]
 pub struct Store {
@@ -168,10 +209,7 @@ impl Store {
     /// When the folder cannot be read.
     pub fn yaml_files(&self, folder: &str) -> Result<Vec<String>, ReadError> {
         let mut names = self.names(folder)?;
-        names.retain(|name| {
-            name.ends_with(".yaml") && !name.starts_with('.') && !name.ends_with(".example.yaml")
-        });
-        names.sort();
+        keep_yaml_files(&mut names);
         Ok(names)
     }
 

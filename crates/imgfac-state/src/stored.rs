@@ -90,6 +90,7 @@ pub(crate) fn read_image(text: &[u8]) -> Result<Stored<ImageState>, Unusable> {
             "name" => {}
             "enrolledAt" => state.enrolled_at = text_or_null(key, node)?,
             "lastDiscovery" => state.last_discovery = text_or_null(key, node)?,
+            "sourceCommit" => state.source_commit = text_or_null(key, node)?,
             // A word that is not ours is as good as none: the next discovery writes its own.
             "discoveryStatus" => {
                 state.discovery_status = text_or_null(key, node)?.and_then(|text| text.parse().ok())

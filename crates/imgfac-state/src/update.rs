@@ -28,8 +28,21 @@ pub struct Update<'c> {
     pub scope: Option<BTreeSet<ImageName>>,
     /// What discovery found, by image.
     pub discoveries: BTreeMap<ImageName, Discovery>,
+    /// The commit at which each Dockerfile was read, where it was read from one.
+    pub commits: BTreeMap<ImageName, String>,
+    /// The builds that are to be recorded.
+    pub builds: BTreeMap<ImageName, Build>,
     /// When, RFC 3339.
     pub now: String,
+}
+
+/// A build that ended well.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Build {
+    /// The version or tag that it published.
+    pub version: Option<String>,
+    /// The digest of what it published.
+    pub digest: Option<String>,
 }
 
 /// The outcome of discovery: the images that a Dockerfile names, or why they are not known. One
@@ -95,15 +108,9 @@ impl Fleet {
         let mut changes = self.track(&names, &update.now);
         for (name, enrolled, bases) in images {
             let discovery = update.discoveries.get(name);
-            changes.extend(self.update_image(
-                name,
-                enrolled,
-                discovery,
-                &bases,
-                &names,
-                &managed,
-                &update.now,
-            ));
+            changes.extend(
+                self.update_image(name, enrolled, discovery, &bases, &names, &managed, update),
+            );
         }
         if update.scope.is_none() {
             changes.extend(self.archive_images(update));
@@ -209,8 +216,9 @@ impl Fleet {
         bases: &Bases,
         names: &BTreeMap<Reference, BaseName>,
         managed: &BTreeMap<&Repository, &ImageName>,
-        now: &str,
+        update: &Update<'_>,
     ) -> Option<Change> {
+        let now = update.now.as_str();
         let before = self.images.get(name.as_str());
         let mut after = before.cloned().unwrap_or_else(|| {
             Stored::new(ImageState {
@@ -260,14 +268,52 @@ impl Fleet {
                 state.discovery_error.take(),
             ),
         };
+        if let Some(build) = update.builds.get(name) {
+            self.record_build(&mut after.state, build, now);
+        }
         let change = differences(name, before, &after);
         if discovery.is_some()
             && before.is_none_or(|before| discovered(before) != discovered(&after))
         {
             after.state.last_discovery = Some(now.to_owned());
+            if let Some(Ok(_)) = discovery {
+                after.state.source_commit = update.commits.get(name).cloned();
+            }
         }
         self.images.insert(name.to_string(), after);
         change
+    }
+
+    /// Records a build, once: the same one again changes nothing. What it stood on is what the
+    /// bases point at now; that is not known better before there is provenance.
+    fn record_build(&self, state: &mut ImageState, build: &Build, now: &str) {
+        let Build { version, digest } = build;
+        let known = |new: &Option<String>, old: &Option<String>| new.is_none() || new == old;
+        if known(version, &state.current_version) && known(digest, &state.current_digest) {
+            return;
+        }
+        if version.is_some() {
+            state.current_version.clone_from(version);
+        }
+        state.current_digest.clone_from(digest);
+        state.last_built = Some(now.to_owned());
+        let needed = |reference: &Reference| !state.unused_bases.contains(reference);
+        let upstream = state.base_images.iter().filter_map(|name| {
+            let base = &self.bases.get(name)?.state;
+            let digest = base.current_digest.clone()?;
+            needed(&base.reference).then(|| (name.to_string(), digest))
+        });
+        let ours = state.managed_bases.iter().filter_map(|base| {
+            let digest = self
+                .images
+                .get(base.name.as_str())?
+                .state
+                .current_digest
+                .clone()?;
+            needed(&base.reference).then(|| (base.reference.to_string(), digest))
+        });
+        let built_on = upstream.chain(ours).collect();
+        state.built_on = built_on;
     }
 
     fn archive_images(&mut self, update: &Update<'_>) -> Vec<Change> {

@@ -1,6 +1,6 @@
 //! `imgfac analyze`: Dockerfiles to state.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use clap::Args;
 use imgfac_graph::Graph;
@@ -150,6 +150,8 @@ pub(crate) fn analyse(
         configuration: &factory.configuration,
         scope,
         discoveries,
+        commits: BTreeMap::new(),
+        builds: BTreeMap::new(),
         now,
     });
     diagnostics.extend(cycles(&factory, &fleet));

@@ -1,5 +1,6 @@
 //! A factory directory on disk, and updates of it.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
@@ -47,6 +48,8 @@ impl Factory {
                 .iter()
                 .map(|(name, found)| (ImageName::new(name).unwrap(), discovery(*found)))
                 .collect(),
+            commits: BTreeMap::new(),
+            builds: BTreeMap::new(),
             now: now.into(),
         };
         let mut out = String::new();

@@ -466,6 +466,8 @@ fn only_what_is_asked_for_changes() {
         configuration: &configuration,
         scope: Some([web.clone()].into()),
         discoveries: BTreeMap::from([(web, discovery(Ok(&["node:18"])))]),
+        commits: BTreeMap::new(),
+        builds: BTreeMap::new(),
         now: NOW.into(),
     });
     let paths: Vec<String> = fleet
