@@ -10,6 +10,7 @@ mod check;
 mod deps;
 mod disk;
 mod example;
+mod git;
 mod hostile;
 mod init;
 mod options;

@@ -2,6 +2,7 @@
 //! fleets of any size with the true answer, for tests and benchmarks.
 
 mod fleet;
+mod git;
 mod sandbox;
 mod stamps;
 

@@ -11,6 +11,7 @@ use std::process::Command;
 #[derive(Debug)]
 pub struct Sandbox {
     folder: tempfile::TempDir,
+    cache: tempfile::TempDir,
     program: PathBuf,
     now: String,
 }
@@ -44,9 +45,10 @@ impl Sandbox {
     /// When no temporary folder can be made.
     #[must_use]
     pub fn new(program: &str) -> Self {
-        let folder = tempfile::tempdir().expect("a temporary folder can be made");
+        let folder = || tempfile::tempdir().expect("a temporary folder can be made");
         Self {
-            folder,
+            folder: folder(),
+            cache: folder(),
             program: program.into(),
             now: "2026-11-23T12:00:00Z".into(),
         }
@@ -149,6 +151,10 @@ impl Sandbox {
             // A checkout above the temporary folder is none of the test's business.
             .env("GIT_CEILING_DIRECTORIES", self.path())
             .env("GIT_CONFIG_NOSYSTEM", "1")
+            // Remote sources: from this machine only, through a cache that is not part of the
+            // folder.
+            .env("GIT_ALLOW_PROTOCOL", "file:http")
+            .env("IMGFAC_CACHE_DIR", self.cache.path())
             .env("IMGFAC_NOW", &self.now);
         command
     }

@@ -20,6 +20,17 @@ pub(crate) struct Context<'s> {
 }
 
 impl Context<'_> {
+    /// The same, but what it has to say goes nowhere: for work that is done again.
+    pub(crate) fn silent<'c>(&'c mut self, nowhere: &'c mut std::io::Sink) -> Context<'c> {
+        Context {
+            directory: self.directory.clone(),
+            quiet: self.quiet,
+            progress: false,
+            out: &mut *self.out,
+            err: nowhere,
+        }
+    }
+
     /// The factory directory of this run.
     pub(crate) fn directory(&self) -> PathBuf {
         match &self.directory {

@@ -1,12 +1,11 @@
 //! From an image's source to the images that its Dockerfile stands on.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
 
 use imgfac_dockerfile::Options;
-use imgfac_git::{Checkout, Git, Settings};
-use imgfac_model::{ImageName, Source, Workspace};
+use imgfac_git::{Address, Checkout, FileError, Git, Wanted};
+use imgfac_model::{Branch, ImageName, Provider, RepoPath, Source, Workspace};
 use imgfac_state::{ConfinedDir, Discovery, Enrolled, FILE_LIMIT, FoundBase, ReadError};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use rayon::prelude::*;
@@ -14,11 +13,11 @@ use rayon::prelude::*;
 use crate::error::CliError;
 use crate::render::clean;
 
-/// The local trees that Dockerfiles may be read from.
-pub(crate) struct Sources {
+/// Where Dockerfiles are read from.
+pub(crate) struct Sources<'s> {
     workspaces: Vec<Tree>,
-    factory: PathBuf,
-    own: OnceLock<Option<(Checkout, ConfinedDir)>>,
+    own: Own<'s>,
+    remote: imgfac_git::Sources,
 }
 
 struct Tree {
@@ -26,7 +25,76 @@ struct Tree {
     dir: Result<ConfinedDir, String>,
 }
 
-impl Sources {
+/// The repository that the factory directory lies in, as far as it serves as a source.
+pub(crate) enum Own<'s> {
+    /// It does not.
+    None,
+    /// Its working tree.
+    Folder(Checkout, ConfinedDir),
+    /// A commit of it.
+    Commit {
+        /// Its root folder.
+        tree: imgfac_git::Tree,
+        /// The commit.
+        commit: &'s str,
+        /// Whether this commit is what a source stands for.
+        serves: &'s (dyn Fn(&Source) -> bool + Sync),
+    },
+}
+
+impl Own<'_> {
+    /// The working tree that a factory directory lies in.
+    pub(crate) fn of_folder(git: &Git, factory: &Path) -> Self {
+        let found = || {
+            let folder = factory.canonicalize().ok()?;
+            let checkout = match Checkout::containing(git, &folder) {
+                Ok(checkout) => checkout?,
+                Err(error) => {
+                    let error = clean(&error.to_string());
+                    tracing::warn!(%error, "the checkout of the factory directory is not used");
+                    return None;
+                }
+            };
+            let dir = ConfinedDir::open(checkout.root()).ok()?;
+            Some(Self::Folder(checkout, dir))
+        };
+        found().unwrap_or(Self::None)
+    }
+}
+
+/// What is known of the Dockerfiles of a run, so that none is read twice.
+#[derive(Default)]
+pub(crate) struct Discovered(BTreeMap<ImageName, Found>);
+
+/// What one Dockerfile says, and the source that it was read for.
+struct Found {
+    source: Source,
+    discovery: Discovery,
+    commit: Option<String>,
+}
+
+impl Discovered {
+    /// What was found, by image.
+    pub(crate) fn discoveries(&self) -> BTreeMap<ImageName, Discovery> {
+        let found = self.0.iter();
+        found
+            .map(|(name, found)| (name.clone(), found.discovery.clone()))
+            .collect()
+    }
+
+    /// The commits that were read.
+    pub(crate) fn commits(&self) -> BTreeMap<ImageName, String> {
+        let found = self.0.iter();
+        found
+            .filter_map(|(name, found)| Some((name.clone(), found.commit.clone()?)))
+            .collect()
+    }
+}
+
+/// A Dockerfile, and the commit that it was read from.
+type Text = Result<(Vec<u8>, Option<String>), String>;
+
+impl<'s> Sources<'s> {
     /// Trees in the order in which they are asked: those of the command line, which are relative to the current
     /// folder, then those of the settings, which are relative to the factory directory.
     ///
@@ -37,6 +105,8 @@ impl Sources {
         factory: &Path,
         arguments: &[Workspace],
         settings: &[Workspace],
+        own: Own<'s>,
+        remote: imgfac_git::Sources,
     ) -> Result<Self, CliError> {
         let open = |workspace: &Workspace, dir: PathBuf| Tree {
             dir: ConfinedDir::open(&dir)
@@ -58,69 +128,37 @@ impl Sources {
         );
         Ok(Self {
             workspaces,
-            factory: factory.to_owned(),
-            own: OnceLock::new(),
+            own,
+            remote,
         })
     }
 
-    /// The tree of a source: a workspace of that repository, else one for every repository, else
-    /// the checkout that the factory directory lies in, if it is one of that repository.
-    fn tree(&self, source: &Source) -> Result<&ConfinedDir, String> {
-        let named = self
-            .workspaces
-            .iter()
-            .find(|tree| tree.workspace.repo.as_ref() == Some(&source.repo));
-        let any = || {
-            self.workspaces
-                .iter()
-                .find(|tree| tree.workspace.repo.is_none())
-        };
-        if let Some(tree) = named.or_else(any) {
-            return tree.dir.as_ref().map_err(Clone::clone);
-        }
-        match self.own() {
-            Some((checkout, dir)) if checkout.is_of(source.host(), source.repo.as_str()) => Ok(dir),
-            _ => Err(format!(
-                "no checkout of {host}/{repo} is at hand; pass --workspace {repo}=DIR, or add \"{repo}=DIR\" to workspaces in imgfac.yaml",
-                host = source.host(),
-                repo = source.repo
-            )),
-        }
-    }
-
-    fn own(&self) -> Option<&(Checkout, ConfinedDir)> {
-        self.own
-            .get_or_init(|| {
-                let folder = self.factory.canonicalize().ok()?;
-                let checkout = match Checkout::containing(&Git::new(Settings::default()), &folder) {
-                    Ok(checkout) => checkout?,
-                    Err(error) => {
-                        let error = clean(&error.to_string());
-                        tracing::warn!(%error, "the checkout of the factory directory is not used");
-                        return None;
-                    }
-                };
-                let dir = ConfinedDir::open(checkout.root()).ok()?;
-                Some((checkout, dir))
-            })
-            .as_ref()
-    }
-
-    /// Reads the Dockerfiles of many images at once.
+    /// Reads the Dockerfiles of those images whose source was not read before.
     pub(crate) fn discover_all<'i>(
         &self,
         images: impl IntoIterator<Item = &'i Enrolled>,
+        known: &mut Discovered,
         progress: bool,
-    ) -> BTreeMap<ImageName, Discovery> {
-        let managed: Vec<(&ImageName, &Source)> = images
+    ) {
+        let mut managed: Vec<(&ImageName, &Source)> = images
             .into_iter()
             .filter_map(|image| Some((&image.enrolment.name, image.enrolment.source.as_ref()?)))
             .collect();
+        let names: BTreeSet<&ImageName> = managed.iter().map(|(name, _)| *name).collect();
+        known.0.retain(|name, _| names.contains(name));
+        managed.retain(|(name, source)| {
+            known.0.get(*name).map(|found| &found.source) != Some(*source)
+        });
         let bar = progress_bar(managed.len(), progress);
-        let found = managed
+        let texts = self.read_all(&managed);
+        let found: Vec<(ImageName, Found)> = managed
             .into_par_iter()
-            .map(|(name, source)| {
-                let discovery = self.discover(source);
+            .zip(texts)
+            .map(|((name, source), text)| {
+                let (discovery, commit) = match text {
+                    Ok((text, commit)) => (discover(source, &text), commit),
+                    Err(reason) => (Err(reason), None),
+                };
                 match &discovery {
                     Ok(bases) => {
                         tracing::debug!(image = %name, bases = bases.len(), "Dockerfile read")
@@ -130,35 +168,217 @@ impl Sources {
                     }
                 }
                 bar.inc(1);
-                (name.clone(), discovery)
+                let found = Found {
+                    source: source.clone(),
+                    discovery,
+                    commit,
+                };
+                (name.clone(), found)
             })
             .collect();
         bar.finish_and_clear();
-        found
+        known.0.extend(found);
     }
 
-    fn discover(&self, source: &Source) -> Discovery {
-        let path = source.dockerfile.as_str();
-        let text = self
-            .tree(source)?
-            .read(path, FILE_LIMIT)
-            .map_err(|error| unreadable(&error, source))?;
-        let mut bases = Vec::new();
-        for options in options(source) {
-            let analysis = imgfac_dockerfile::analyze(&text, &options);
-            if let Some(error) = analysis.error {
-                return Err(format!(
-                    "{path}:{}:{}: {}",
-                    error.line, error.column, error.message
-                ));
-            }
-            bases.extend(analysis.images.into_iter().map(|image| FoundBase {
-                reference: image.reference,
-                reachable: image.reachable,
-            }));
+    /// The Dockerfile of each source: from a workspace of that repository, else one for every
+    /// repository, else the repository that the factory directory lies in, else the remote.
+    fn read_all(&self, sources: &[(&ImageName, &Source)]) -> Vec<Text> {
+        let mut remote: Vec<usize> = Vec::new();
+        let mut own: Vec<usize> = Vec::new();
+        let local: Vec<Option<&Result<ConfinedDir, String>>> = sources
+            .iter()
+            .enumerate()
+            .map(|(at, (_, source))| {
+                let workspace = self.workspace(source);
+                if workspace.is_none() {
+                    match &self.own {
+                        Own::Commit { serves, .. } if serves(source) => own.push(at),
+                        Own::Folder(checkout, _)
+                            if checkout.is_of(source.host(), source.repo.as_str()) =>
+                        {
+                            own.push(at)
+                        }
+                        _ => remote.push(at),
+                    }
+                }
+                workspace
+            })
+            .collect();
+        let mut texts: Vec<Text> = sources
+            .par_iter()
+            .zip(local)
+            .map(|((_, source), dir)| match dir {
+                Some(Ok(dir)) => read_local(dir, source),
+                Some(Err(reason)) => Err(reason.clone()),
+                None => Err(String::new()),
+            })
+            .collect();
+        for (at, text) in self.read_own(&own, sources) {
+            texts[at] = text;
         }
-        Ok(bases)
+        for (at, text) in self.read_remote(&remote, sources) {
+            texts[at] = text;
+        }
+        texts
     }
+
+    fn workspace(&self, source: &Source) -> Option<&Result<ConfinedDir, String>> {
+        let of = |repo: Option<&RepoPath>| {
+            self.workspaces
+                .iter()
+                .find(|tree| tree.workspace.repo.as_ref() == repo)
+        };
+        Some(&of(Some(&source.repo)).or_else(|| of(None))?.dir)
+    }
+
+    fn read_own(&self, wanted: &[usize], sources: &[(&ImageName, &Source)]) -> Vec<(usize, Text)> {
+        let source = |at: &usize| sources[*at].1;
+        match &self.own {
+            Own::None => Vec::new(),
+            Own::Folder(_, dir) => wanted
+                .par_iter()
+                .map(|at| (*at, read_local(dir, source(at))))
+                .collect(),
+            Own::Commit { tree, commit, .. } => {
+                let paths: Vec<&str> = wanted
+                    .iter()
+                    .map(|at| source(at).dockerfile.as_str())
+                    .collect();
+                let texts: Vec<Text> = match tree.read(&paths, FILE_LIMIT) {
+                    Ok(files) => files
+                        .into_iter()
+                        .zip(wanted)
+                        .map(|(file, at)| committed(file, commit, source(at)))
+                        .collect(),
+                    Err(error) => vec![Err(error.to_string()); wanted.len()],
+                };
+                wanted.iter().copied().zip(texts).collect()
+            }
+        }
+    }
+
+    /// One fetch for each repository, however many images it has.
+    fn read_remote(
+        &self,
+        wanted: &[usize],
+        sources: &[(&ImageName, &Source)],
+    ) -> Vec<(usize, Text)> {
+        let mut branches: BTreeMap<(&str, &RepoPath, &Branch), Vec<usize>> = BTreeMap::new();
+        for at in wanted {
+            let source = sources[*at].1;
+            branches
+                .entry((source.host(), &source.repo, &source.branch))
+                .or_default()
+                .push(*at);
+        }
+        let mut requests = Vec::new();
+        let mut texts = Vec::new();
+        for ((host, repo, branch), images) in branches {
+            let source = sources[images[0]].1;
+            match Address::new(&source.clone_url()) {
+                Ok(address) => {
+                    let paths = images
+                        .iter()
+                        .map(|at| sources[*at].1.dockerfile.to_string())
+                        .collect();
+                    requests.push((
+                        images,
+                        Wanted {
+                            host: host.to_owned(),
+                            repo: repo.to_string(),
+                            address,
+                            branch: branch.to_string(),
+                            paths,
+                        },
+                    ));
+                }
+                Err(error) => {
+                    texts.extend(images.iter().map(|at| (*at, Err(error.to_string()))));
+                }
+            }
+        }
+        let (images, wanted): (Vec<Vec<usize>>, Vec<Wanted>) = requests.into_iter().unzip();
+        for (images, result) in images
+            .into_iter()
+            .zip(self.remote.read(&wanted, FILE_LIMIT))
+        {
+            match result {
+                Ok(fetched) => texts.extend(
+                    images
+                        .iter()
+                        .zip(fetched.files)
+                        .map(|(at, file)| (*at, committed(file, &fetched.commit, sources[*at].1))),
+                ),
+                Err(reason) => {
+                    let reason = with_remedy(&reason, sources[images[0]].1);
+                    texts.extend(images.iter().map(|at| (*at, Err(reason.clone()))));
+                }
+            }
+        }
+        texts
+    }
+}
+
+fn read_local(dir: &ConfinedDir, source: &Source) -> Text {
+    match dir.read(source.dockerfile.as_str(), FILE_LIMIT) {
+        Ok(text) => Ok((text, None)),
+        Err(error) => Err(unreadable(&error, source)),
+    }
+}
+
+fn committed(file: Result<Vec<u8>, FileError>, commit: &str, source: &Source) -> Text {
+    let path = || source.dockerfile.to_string();
+    file.map(|text| (text, Some(commit.to_owned())))
+        .map_err(|error| {
+            let error = match error {
+                FileError::Missing => ReadError::Missing { path: path() },
+                FileError::Outside => ReadError::Outside {
+                    path: path(),
+                    folder: PathBuf::new(),
+                },
+                FileError::NotAFile => ReadError::NotAFile { path: path() },
+                FileError::TooLarge { size, limit } => ReadError::TooLarge {
+                    path: path(),
+                    size,
+                    limit,
+                },
+            };
+            unreadable(&error, source)
+        })
+}
+
+/// Git's words for a server that wants to know who asks are about terminals.
+fn with_remedy(reason: &str, source: &Source) -> String {
+    let (token, repo) = match source.provider {
+        Provider::GitLab => ("GITLAB_TOKEN", &source.repo),
+        Provider::GitHub | Provider::Webhook => ("GITHUB_TOKEN", &source.repo),
+    };
+    if reason.contains("could not read Username") || reason.contains("could not read Password") {
+        return format!(
+            "cannot read {repo} on {}: it asks who we are; set {token}, configure a credential helper of Git, or pass --workspace {repo}=DIR",
+            source.host()
+        );
+    }
+    reason.to_owned()
+}
+
+fn discover(source: &Source, text: &[u8]) -> Discovery {
+    let path = source.dockerfile.as_str();
+    let mut bases = Vec::new();
+    for options in options(source) {
+        let analysis = imgfac_dockerfile::analyze(text, &options);
+        if let Some(error) = analysis.error {
+            return Err(format!(
+                "{path}:{}:{}: {}",
+                error.line, error.column, error.message
+            ));
+        }
+        bases.extend(analysis.images.into_iter().map(|image| FoundBase {
+            reference: image.reference,
+            reachable: image.reachable,
+        }));
+    }
+    Ok(bases)
 }
 
 /// One reading for each platform: a base may be chosen by `TARGETARCH`.

@@ -76,6 +76,24 @@ impl From<ReadError> for CliError {
     }
 }
 
+impl From<imgfac_git::Error> for CliError {
+    fn from(error: imgfac_git::Error) -> Self {
+        use imgfac_git::Error::{NoGit, Refused, TimedOut};
+        let hint = match &error {
+            NoGit(_) => Some("install git 2.31 or newer"),
+            Refused { message, .. } if message.contains("could not read Username") => {
+                Some("set GITHUB_TOKEN or GITLAB_TOKEN, or configure a credential helper of Git")
+            }
+            TimedOut { .. } => Some("IMGFAC_GIT_TIMEOUT sets the limit in seconds"),
+            _ => None,
+        };
+        Self {
+            hint: hint.map(str::to_owned),
+            ..Self::failed(error)
+        }
+    }
+}
+
 /// Output went away: a closed pipe is how `imgfac … | head` ends.
 impl From<std::io::Error> for CliError {
     fn from(error: std::io::Error) -> Self {

@@ -1,15 +1,15 @@
 //! A factory directory that is open for a command.
 
 use imgfac_model::{Code, Diagnostic, Span};
-use imgfac_state::{Configuration, Fleet, Lock, Store, Unreadable};
+use imgfac_state::{Configuration, Files, Fleet, Lock, Store, Unreadable};
 
 use crate::context::Context;
 use crate::error::CliError;
 use crate::render;
 
-/// A factory directory with its configuration.
-pub(crate) struct Factory {
-    pub(crate) store: Store,
+/// A factory directory with its configuration: a folder, or that of a commit.
+pub(crate) struct Factory<F = Store> {
+    pub(crate) store: F,
     pub(crate) configuration: Configuration,
     /// Held while the command may write.
     _lock: Option<Lock>,
@@ -26,23 +26,7 @@ impl Factory {
     /// Opens the directory and reads its configuration. Mistakes in it are shown; errors end the
     /// command before anything is changed.
     pub(crate) fn open(context: &mut Context<'_>, access: Access) -> Result<Self, CliError> {
-        let factory = Self::open_unchecked(context, access)?;
-        let configuration = &factory.configuration;
-        if !configuration.diagnostics.is_empty() && (!context.quiet || configuration.has_errors()) {
-            render::diagnostics(
-                context.err,
-                factory.store.path(),
-                &configuration.files,
-                &configuration.diagnostics,
-            )?;
-        }
-        if configuration.has_errors() {
-            let count = render::count_errors(&configuration.diagnostics);
-            return Err(CliError::failed(format!(
-                "the configuration has {count}; nothing was changed"
-            )));
-        }
-        Ok(factory)
+        Self::open_unchecked(context, access)?.checked(context)
     }
 
     /// As [`Factory::open`], but leaves the mistakes to the caller.
@@ -52,6 +36,13 @@ impl Factory {
             Access::Read => None,
             Access::Write => Some(store.lock()?),
         };
+        Self::read(store, lock)
+    }
+}
+
+impl<F: Files> Factory<F> {
+    /// Reads the configuration.
+    pub(crate) fn read(store: F, lock: Option<Lock>) -> Result<Self, CliError> {
         let configuration = Configuration::read(&store)?;
         tracing::info!(
             directory = %render::clean(&store.path().display().to_string()),
@@ -63,6 +54,26 @@ impl Factory {
             configuration,
             _lock: lock,
         })
+    }
+
+    /// Shows the mistakes of the configuration, and refuses one with errors.
+    pub(crate) fn checked(self, context: &mut Context<'_>) -> Result<Self, CliError> {
+        let configuration = &self.configuration;
+        if !configuration.diagnostics.is_empty() && (!context.quiet || configuration.has_errors()) {
+            render::diagnostics(
+                context.err,
+                self.store.path(),
+                &configuration.files,
+                &configuration.diagnostics,
+            )?;
+        }
+        if configuration.has_errors() {
+            let count = render::count_errors(&configuration.diagnostics);
+            return Err(CliError::failed(format!(
+                "the configuration has {count}; nothing was changed"
+            )));
+        }
+        Ok(self)
     }
 
     /// Reads the state of the fleet.

@@ -9,6 +9,7 @@ mod context;
 mod discovery;
 mod error;
 mod factory;
+mod git;
 mod render;
 mod run;
 

@@ -18,6 +18,9 @@ pub(crate) fn run(cli: Cli) -> u8 {
     choice.write_global();
     log_to_stderr(cli.global.verbose, cli.global.log_format);
 
+    if let Err(error) = imgfac_git::end_with_the_program() {
+        tracing::warn!(%error, "Git will not be told of Ctrl-C");
+    }
     let mut out = anstream::stdout();
     let mut err = anstream::stderr();
     let directory = match cli.global.directory() {

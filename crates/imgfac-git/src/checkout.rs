@@ -86,22 +86,38 @@ impl Checkout {
         self.remotes.iter().any(|remote| remote.names(host, repo))
     }
 
-    /// Whether one of its remotes has this address, however it is written.
-    #[must_use]
-    pub fn is_at(&self, address: &str) -> bool {
-        if let Some(url) = RemoteUrl::parse(address) {
-            return self.remotes.contains(&url);
+    /// The remote that has this address, however it is written.
+    ///
+    /// # Errors
+    /// When Git fails.
+    pub fn remote_at(&self, address: &str) -> Result<Option<Address>, Error> {
+        let same = |other: &str| match (RemoteUrl::parse(address), RemoteUrl::parse(other)) {
+            (Some(one), Some(two)) => one == two,
+            (None, None) => local_path(address) == local_path(other),
+            _ => false,
+        };
+        for list in [
+            self.call("config")
+                .args(["config", "--get-regexp", r"^remote\..*\.(url|pushurl)$"])
+                .run()?
+                .stdout,
+            self.call("remote").args(["remote", "-v"]).output()?,
+        ] {
+            for line in String::from_utf8_lossy(&list).lines() {
+                let mut words = line.split_whitespace();
+                if let (Some(name), Some(url)) = (words.next(), words.next())
+                    && same(url)
+                {
+                    let name = name.strip_prefix("remote.").unwrap_or(name);
+                    let name = name
+                        .strip_suffix(".pushurl")
+                        .or_else(|| name.strip_suffix(".url"))
+                        .unwrap_or(name);
+                    return Ok(Address::remote(name));
+                }
+            }
         }
-        let Ok(list) = self.call("remote").args(["remote", "-v"]).text() else {
-            return false;
-        };
-        let path = |text: &str| {
-            let text = text.strip_prefix("file://").unwrap_or(text);
-            fs::canonicalize(text).unwrap_or_else(|_| PathBuf::from(text))
-        };
-        list.lines()
-            .filter_map(|line| line.split_whitespace().nth(1))
-            .any(|url| path(url) == path(address))
+        Ok(None)
     }
 
     fn call(&self, what: &'static str) -> Call<'_> {
@@ -332,6 +348,11 @@ impl Checkout {
     }
 }
 
+fn local_path(text: &str) -> PathBuf {
+    let text = text.strip_prefix("file://").unwrap_or(text);
+    fs::canonicalize(text).unwrap_or_else(|_| PathBuf::from(text))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -382,7 +403,15 @@ mod tests {
         );
         assert!(checkout.is_of("github.com", "acme/shop"));
         assert!(!checkout.is_of("github.com", "acme/other"));
-        assert!(checkout.is_at("git@github.com:acme/shop"));
+        let at = |address| {
+            checkout
+                .remote_at(address)
+                .unwrap()
+                .map(|at| at.to_string())
+        };
+        assert_eq!(at("git@github.com:acme/shop"), Some("origin".into()));
+        assert_eq!(at("/srv/acme/shop.git"), Some("origin".into()));
+        assert_eq!(at("https://gitlab.com/acme/shop"), None);
     }
 
     #[test]

@@ -50,6 +50,31 @@ pub enum Error {
 }
 
 impl Error {
+    /// Whether the same may well work in a moment: the network or the server failed.
+    #[must_use]
+    pub fn is_transient(&self) -> bool {
+        const SIGNS: &[&str] = &[
+            "Could not resolve host",
+            "Connection reset",
+            "Connection refused",
+            "Connection timed out",
+            "Failed to connect",
+            "Empty reply",
+            "Operation too slow",
+            "RPC failed",
+            "early EOF",
+            "unexpected disconnect",
+            "not our ref",
+            "returned error: 429",
+            "returned error: 50",
+        ];
+        match self {
+            Self::Refused { message, .. } => SIGNS.iter().any(|sign| message.contains(sign)),
+            Self::TimedOut { .. } => true,
+            _ => false,
+        }
+    }
+
     pub(crate) fn io(path: &Path) -> impl FnOnce(io::Error) -> Self + '_ {
         move |source| Self::Io {
             path: path.to_owned(),

@@ -399,6 +399,37 @@ impl Repository {
         }
     }
 
+    /// What a branch of the remote points at; `None` when there is none.
+    ///
+    /// # Errors
+    /// When the remote cannot be reached.
+    pub fn remote_tip(&self, branch: &str) -> Result<Option<String>, Error> {
+        let Some(remote) = &self.remote else {
+            return Ok(None);
+        };
+        let list = self
+            .git
+            .call("ls-remote", remote.to_string())
+            .arg(git_dir(&self.dir))
+            .with_credentials()
+            .args(["ls-remote", "--quiet", "--refs", "--end-of-options"])
+            .args([remote.for_git(), &format!("refs/heads/{branch}")])
+            .text()?;
+        let ends = format!("\trefs/heads/{branch}");
+        Ok(list
+            .lines()
+            .find_map(|line| line.strip_suffix(&ends))
+            .map(str::to_owned))
+    }
+
+    /// The address or name of the remote, for people.
+    #[must_use]
+    pub fn remote_name(&self) -> String {
+        self.remote
+            .as_ref()
+            .map_or_else(String::new, Address::to_string)
+    }
+
     /// Forgets what [`Repository::fetch`] kept.
     pub fn forget(&self) {
         // It is only untidy if it stays.

@@ -1,18 +1,24 @@
 //! `imgfac analyze`: Dockerfiles to state.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 
 use clap::Args;
+use imgfac_git::Git;
 use imgfac_graph::Graph;
 use imgfac_model::{Code, Diagnostic, ImageName, Workspace, exit};
-use imgfac_state::{Change, Enrolled, FileChange, Fleet, Subject, Update};
+use imgfac_state::{Build, Change, Enrolled, FileChange, Files, Fleet, Subject, Update};
 
 use crate::args::{Format, FormatArg};
+use crate::commands::job::JobArgs;
+use crate::commands::publish::{self, PublishArgs};
+use crate::commands::synth::{ManifestArgs, manifest_changes};
 use crate::context::Context;
-use crate::discovery::Sources;
+use crate::discovery::{Discovered, Own, Sources};
 use crate::error::CliError;
 use crate::factory::{Access, Factory};
-use crate::render::{self, JsonReport, Report};
+use crate::git;
+use crate::render::{self, CommitReport, JsonReport, Report};
 
 /// Options of everything that analyses
 #[derive(Debug, Args)]
@@ -29,6 +35,9 @@ pub(crate) struct AnalysisArgs {
     /// How many Dockerfiles are read at once [default: one for each processor]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     pub(crate) jobs: Option<u16>,
+    /// Where fetched sources are kept between runs [default: imgfac/sources in the user's cache]
+    #[arg(long, value_name = "DIR", env = "IMGFAC_CACHE_DIR")]
+    pub(crate) cache_dir: Option<PathBuf>,
 }
 
 fn workspace(text: &str) -> Result<Workspace, String> {
@@ -43,134 +52,279 @@ fn workspace(text: &str) -> Result<Workspace, String> {
 #[derive(Debug, Args)]
 pub(crate) struct AnalyzeArgs {
     /// Only these images [default: all]
-    #[arg(value_name = "NAME")]
+    #[arg(value_name = "NAME", conflicts_with = "image")]
     names: Vec<String>,
     #[command(flatten)]
     analysis: AnalysisArgs,
+    #[command(flatten)]
+    publish: PublishArgs,
+    #[command(flatten)]
+    job: JobArgs,
     #[command(flatten)]
     format: FormatArg,
 }
 
 pub(crate) fn run(context: &mut Context<'_>, args: AnalyzeArgs) -> Result<u8, CliError> {
-    let access = if args.analysis.check {
-        Access::Read
-    } else {
-        Access::Write
-    };
-    let factory = Factory::open(context, access)?;
-    let scope = scope(&factory, &args.names)?;
-    let analysed = analyse(context, factory, &args.analysis, scope)?;
-    let changes = analysed.fleet.changes();
-    finish(
-        context,
-        analysed,
-        &changes,
-        &args.analysis,
-        args.format.format,
-    )
+    Request {
+        command: "analyze",
+        names: &args.names,
+        analysis: &args.analysis,
+        publish: &args.publish,
+        job: Some(&args.job),
+        manifests: None,
+        format: args.format.format,
+    }
+    .run(context)
 }
 
-fn scope(factory: &Factory, names: &[String]) -> Result<Option<BTreeSet<ImageName>>, CliError> {
+/// What a run of `analyze` or `sync` is asked for.
+pub(crate) struct Request<'r> {
+    pub(crate) command: &'static str,
+    pub(crate) names: &'r [String],
+    pub(crate) analysis: &'r AnalysisArgs,
+    pub(crate) publish: &'r PublishArgs,
+    pub(crate) job: Option<&'r JobArgs>,
+    /// Manifests too.
+    pub(crate) manifests: Option<&'r ManifestArgs>,
+    pub(crate) format: Format,
+}
+
+/// How often repositories are fetched side by side: servers limit connections of one client.
+const PARALLEL_FETCHES: usize = 8;
+
+/// What a request works with while it looks at a commit, or at the folder.
+pub(crate) struct Round<'d> {
+    pub(crate) git: &'d Git,
+    pub(crate) own: Own<'d>,
+    pub(crate) known: &'d mut Discovered,
+    /// Whether `workspaces:` of the settings lead anywhere from here.
+    pub(crate) local: bool,
+}
+
+impl Request<'_> {
+    /// Does it, in the folder or by Git.
+    pub(crate) fn run(&self, context: &mut Context<'_>) -> Result<u8, CliError> {
+        if let Some(directory) = self.publish.directory()
+            && context.directory.is_none()
+        {
+            context.directory = Some(directory.to_owned());
+        }
+        let git = git::from_environment()?;
+        if self.publish.wanted() {
+            return publish::run(context, self, &git);
+        }
+        let access = if self.analysis.check {
+            Access::Read
+        } else {
+            Access::Write
+        };
+        let factory = Factory::open(context, access)?;
+        let round = Round {
+            git: &git,
+            own: Own::of_folder(&git, factory.store.path()),
+            known: &mut Discovered::default(),
+            local: true,
+        };
+        let (analysed, changes) = self.analyse(context, factory, round)?;
+        if !self.analysis.check {
+            analysed.factory.store.commit(&changes)?;
+        }
+        self.finish(context, analysed, &changes, None)
+    }
+
+    /// Reads Dockerfiles, applies what they say to the state, and gives the files that differ,
+    /// without writing.
+    pub(crate) fn analyse<F: Files>(
+        &self,
+        context: &mut Context<'_>,
+        mut factory: Factory<F>,
+        round: Round<'_>,
+    ) -> Result<(Analysed<F>, Vec<FileChange>), CliError> {
+        let now = Context::now()?;
+        let build = match self.job {
+            Some(job) => job.build(&factory.configuration, self.publish)?,
+            None => None,
+        };
+        let scope = match &build {
+            Some((name, _)) => Some(BTreeSet::from([name.clone()])),
+            None => scope(&factory, self.names)?,
+        };
+        let mut fleet = factory.fleet()?;
+        let mut diagnostics = factory.unreadable_state(&fleet);
+        let settings = &factory.configuration.settings;
+        let sources = Sources::new(
+            factory.store.path(),
+            &self.analysis.workspace,
+            if round.local {
+                &settings.workspaces
+            } else {
+                &[]
+            },
+            round.own,
+            imgfac_git::Sources::new(
+                round.git,
+                git::cache_folder(self.analysis.cache_dir.as_ref()),
+                PARALLEL_FETCHES,
+            ),
+        )?;
+        let images = factory.configuration.images.values().filter(|image| {
+            scope
+                .as_ref()
+                .is_none_or(|scope| scope.contains(&image.enrolment.name))
+        });
+        let (progress, known) = (context.progress, round.known);
+        with_jobs(self.analysis.jobs, || {
+            sources.discover_all(images, known, progress);
+        })?;
+        let discoveries = known.discoveries();
+
+        let mut failures: Vec<(Subject, String)> = discoveries
+            .iter()
+            .filter_map(|(name, discovery)| {
+                let error = discovery.as_ref().err()?.clone();
+                Some((Subject::Image(name.to_string()), error))
+            })
+            .collect();
+        failures.extend(fleet.unreadable.iter().map(|file| {
+            (
+                file.subject.clone(),
+                format!("{} cannot be used: {}", file.path, file.problem.reason),
+            )
+        }));
+        failures.sort();
+        failures.dedup_by(|later, first| later.0 == first.0);
+
+        let happened = fleet.apply(&Update {
+            configuration: &factory.configuration,
+            scope,
+            discoveries,
+            commits: known.commits(),
+            builds: build.into_iter().collect::<BTreeMap<ImageName, Build>>(),
+            now,
+        });
+        diagnostics.extend(cycles(&factory.configuration.images, &fleet));
+        if !context.quiet {
+            render::diagnostics(
+                context.err,
+                factory.store.path(),
+                &factory.configuration.files,
+                &diagnostics,
+            )?;
+        }
+        let mut changes = fleet.changes();
+        let mut partly = !failures.is_empty();
+        if let Some(args) = self.manifests {
+            let manifests = manifest_changes(context, &factory, &fleet, args)?;
+            changes.extend(manifests.changes);
+            partly |= manifests.partly;
+        }
+        diagnostics.extend(factory.configuration.diagnostics.iter().cloned());
+        let analysed = Analysed {
+            factory,
+            fleet,
+            changes: happened,
+            failures,
+            partly,
+            diagnostics,
+        };
+        Ok((analysed, changes))
+    }
+
+    /// Says what happened.
+    pub(crate) fn finish<F: Files>(
+        &self,
+        context: &mut Context<'_>,
+        analysed: Analysed<F>,
+        changes: &[FileChange],
+        commit: Option<CommitReport>,
+    ) -> Result<u8, CliError> {
+        let Analysed {
+            factory,
+            fleet,
+            changes: happened,
+            failures,
+            partly,
+            diagnostics,
+        } = analysed;
+        let check = self.analysis.check;
+        let (mut written, mut removed) = (Vec::new(), Vec::new());
+        for change in changes {
+            match change {
+                FileChange::Write { path, .. } => written.push(path.clone()),
+                FileChange::Remove { path } => removed.push(path.clone()),
+            }
+        }
+        let enrolled = factory.configuration.images.values();
+        let managed = enrolled
+            .filter(|image| image.enrolment.is_managed())
+            .count();
+        let code = match (partly, check && !changes.is_empty()) {
+            (true, _) => exit::PARTLY,
+            (false, true) => exit::DIFFERENT,
+            (false, false) => exit::DONE,
+        };
+        let report = Report {
+            directory: factory.store.path().display().to_string(),
+            managed,
+            external: factory.configuration.images.len() - managed,
+            bases: fleet.bases.len(),
+            on_our_own: fleet
+                .images
+                .values()
+                .filter(|stored| !stored.state.managed_bases.is_empty())
+                .count(),
+            changes: happened,
+            failures,
+            files: &factory.configuration.files,
+            diagnostics: &diagnostics,
+            written,
+            removed,
+            check,
+            commit,
+        };
+        match self.format {
+            Format::Json => render::json(context.out, &JsonReport::new(&report))?,
+            Format::Text if context.quiet && report.failures.is_empty() => {}
+            Format::Text => render::summary(context.out, &report)?,
+        }
+        Ok(code)
+    }
+}
+
+fn scope<F: Files>(
+    factory: &Factory<F>,
+    names: &[String],
+) -> Result<Option<BTreeSet<ImageName>>, CliError> {
     if names.is_empty() {
         return Ok(None);
     }
-    let known: Vec<&str> = factory
-        .configuration
-        .images
-        .keys()
-        .map(ImageName::as_str)
-        .collect();
-    let find = |name: &String| {
-        factory
-            .configuration
-            .images
-            .get_key_value(name.as_str())
-            .map(|(name, _)| name.clone())
-            .ok_or_else(|| {
-                let error =
-                    CliError::usage(format!("no image is called \"{}\"", render::clean(name)));
-                match imgfac_model::nearest(name, &known) {
-                    Some(near) => error.with_hint(format!("did you mean \"{near}\"?")),
-                    None => error.with_hint("imgfac status lists them"),
-                }
-            })
+    let images = &factory.configuration.images;
+    let find = |name: &String| match images.get_key_value(name.as_str()) {
+        Some((name, _)) => Ok(name.clone()),
+        None => Err(unknown_image(images, name)),
     };
     names.iter().map(find).collect::<Result<_, _>>().map(Some)
 }
 
-/// A fleet that was brought up to date in memory.
-pub(crate) struct Analysed {
-    pub(crate) factory: Factory,
-    pub(crate) fleet: Fleet,
-    changes: Vec<Change>,
-    failures: Vec<(Subject, String)>,
-    diagnostics: Vec<Diagnostic>,
+/// The error for a name that no image has.
+pub(crate) fn unknown_image(images: &BTreeMap<ImageName, Enrolled>, name: &str) -> CliError {
+    let known: Vec<&str> = images.keys().map(ImageName::as_str).collect();
+    let error = CliError::usage(format!("no image is called \"{}\"", render::clean(name)));
+    match imgfac_model::nearest(name, &known) {
+        Some(near) => error.with_hint(format!("did you mean \"{near}\"?")),
+        None => error.with_hint("imgfac status lists them"),
+    }
 }
 
-/// Reads Dockerfiles and applies what they say to the state, without writing.
-pub(crate) fn analyse(
-    context: &mut Context<'_>,
-    mut factory: Factory,
-    args: &AnalysisArgs,
-    scope: Option<BTreeSet<ImageName>>,
-) -> Result<Analysed, CliError> {
-    let now = Context::now()?;
-    let mut fleet = factory.fleet()?;
-    let mut diagnostics = factory.unreadable_state(&fleet);
-    let sources = Sources::new(
-        factory.store.path(),
-        &args.workspace,
-        &factory.configuration.settings.workspaces,
-    )?;
-    let images = factory.configuration.images.values().filter(|image| {
-        scope
-            .as_ref()
-            .is_none_or(|scope| scope.contains(&image.enrolment.name))
-    });
-    let progress = context.progress;
-    let discoveries = with_jobs(args.jobs, || sources.discover_all(images, progress))?;
-
-    let mut failures: Vec<(Subject, String)> = discoveries
-        .iter()
-        .filter_map(|(name, discovery)| {
-            let error = discovery.as_ref().err()?.clone();
-            Some((Subject::Image(name.to_string()), error))
-        })
-        .collect();
-    failures.extend(fleet.unreadable.iter().map(|file| {
-        (
-            file.subject.clone(),
-            format!("{} cannot be used: {}", file.path, file.problem.reason),
-        )
-    }));
-    failures.sort();
-    failures.dedup_by(|later, first| later.0 == first.0);
-
-    let changes = fleet.apply(&Update {
-        configuration: &factory.configuration,
-        scope,
-        discoveries,
-        commits: BTreeMap::new(),
-        builds: BTreeMap::new(),
-        now,
-    });
-    diagnostics.extend(cycles(&factory, &fleet));
-    if !context.quiet {
-        render::diagnostics(
-            context.err,
-            factory.store.path(),
-            &factory.configuration.files,
-            &diagnostics,
-        )?;
-    }
-    diagnostics.extend(factory.configuration.diagnostics.iter().cloned());
-    Ok(Analysed {
-        factory,
-        fleet,
-        changes,
-        failures,
-        diagnostics,
-    })
+/// A fleet that was brought up to date in memory.
+pub(crate) struct Analysed<F> {
+    pub(crate) factory: Factory<F>,
+    fleet: Fleet,
+    pub(crate) changes: Vec<Change>,
+    failures: Vec<(Subject, String)>,
+    /// Whether anything is missing, be it an image's bases or its manifests.
+    partly: bool,
+    diagnostics: Vec<Diagnostic>,
 }
 
 fn with_jobs<T: Send>(jobs: Option<u16>, work: impl FnOnce() -> T + Send) -> Result<T, CliError> {
@@ -187,8 +341,7 @@ fn with_jobs<T: Send>(jobs: Option<u16>, work: impl FnOnce() -> T + Send) -> Res
 }
 
 /// Images of ours that stand on each other in a circle can never be rebuilt in order.
-fn cycles(factory: &Factory, fleet: &Fleet) -> Vec<Diagnostic> {
-    let images = &factory.configuration.images;
+fn cycles(images: &BTreeMap<ImageName, Enrolled>, fleet: &Fleet) -> Vec<Diagnostic> {
     let edges = images.keys().flat_map(|name| {
         let bases = fleet
             .images
@@ -226,64 +379,4 @@ fn cycles(factory: &Factory, fleet: &Fleet) -> Vec<Diagnostic> {
         )
     };
     graph.cycles().into_iter().filter_map(describe).collect()
-}
-
-/// Writes the changes, unless only asked, and says what happened.
-pub(crate) fn finish(
-    context: &mut Context<'_>,
-    analysed: Analysed,
-    changes: &[FileChange],
-    args: &AnalysisArgs,
-    format: Format,
-) -> Result<u8, CliError> {
-    let Analysed {
-        factory,
-        fleet,
-        changes: happened,
-        failures,
-        diagnostics,
-    } = analysed;
-    if !args.check {
-        factory.store.commit(changes)?;
-    }
-    let (mut written, mut removed) = (Vec::new(), Vec::new());
-    for change in changes {
-        match change {
-            FileChange::Write { path, .. } => written.push(path.clone()),
-            FileChange::Remove { path } => removed.push(path.clone()),
-        }
-    }
-    let enrolled = factory.configuration.images.values();
-    let managed = enrolled
-        .filter(|image| image.enrolment.is_managed())
-        .count();
-    let code = match (args.check && !changes.is_empty(), failures.is_empty()) {
-        (_, false) => exit::PARTLY,
-        (true, true) => exit::DIFFERENT,
-        (false, true) => exit::DONE,
-    };
-    let report = Report {
-        directory: factory.store.path().display().to_string(),
-        managed,
-        external: factory.configuration.images.len() - managed,
-        bases: fleet.bases.len(),
-        on_our_own: fleet
-            .images
-            .values()
-            .filter(|stored| !stored.state.managed_bases.is_empty())
-            .count(),
-        changes: happened,
-        failures,
-        files: &factory.configuration.files,
-        diagnostics: &diagnostics,
-        written,
-        removed,
-        check: args.check,
-    };
-    match format {
-        Format::Json => render::json(context.out, &JsonReport::new(&report))?,
-        Format::Text if context.quiet && report.failures.is_empty() => {}
-        Format::Text => render::summary(context.out, &report)?,
-    }
-    Ok(code)
 }

@@ -5,6 +5,8 @@ pub(crate) mod check;
 pub(crate) mod completions;
 pub(crate) mod deps;
 pub(crate) mod init;
+pub(crate) mod job;
+pub(crate) mod publish;
 pub(crate) mod schema;
 pub(crate) mod status;
 pub(crate) mod sync;

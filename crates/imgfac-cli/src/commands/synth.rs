@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::Args;
 use imgfac_kargo::{Image, Manifests, synthesize};
 use imgfac_model::{BaseName, BaseState, exit};
-use imgfac_state::{FileChange, Fleet};
+use imgfac_state::{FileChange, Files, Fleet};
 
 use crate::context::Context;
 use crate::error::CliError;
@@ -127,9 +127,9 @@ fn whole(manifests: &Manifests, with_secret_stubs: bool) -> Result<String, CliEr
 }
 
 /// Makes the manifests and compares them with the files below `dist/`.
-pub(crate) fn manifest_changes(
+pub(crate) fn manifest_changes<F: Files>(
     context: &mut Context<'_>,
-    factory: &Factory,
+    factory: &Factory<F>,
     fleet: &Fleet,
     args: &ManifestArgs,
 ) -> Result<Synthesised, CliError> {
@@ -173,9 +173,9 @@ pub(crate) fn manifest_changes(
     })
 }
 
-fn manifests(
+fn manifests<F: Files>(
     context: &mut Context<'_>,
-    factory: &Factory,
+    factory: &Factory<F>,
     fleet: &Fleet,
 ) -> Result<Manifests, CliError> {
     let configuration = &factory.configuration;

@@ -1,7 +1,7 @@
 //! The JSON that machines read, version 1.
 //!
 //! `analyze` and `sync` print one object: `images` (counts), `bases`, `changes`, `failures`,
-//! `diagnostics`, `files`, and `check`. Keys are only ever added.
+//! `diagnostics`, `files`, `check` and `commit`. Keys are only ever added.
 
 use imgfac_model::{Diagnostic, SourceFiles};
 use imgfac_state::Change;
@@ -83,6 +83,17 @@ pub(crate) struct JsonReport {
     diagnostics: Vec<JsonDiagnostic>,
     files: JsonFiles,
     check: bool,
+    commit: Option<JsonCommit>,
+}
+
+/// `pushed` is the remote, `overtaken` how often another writer was faster.
+#[derive(Serialize)]
+struct JsonCommit {
+    id: String,
+    branch: Option<String>,
+    pushed: Option<String>,
+    overtaken: u32,
+    notes: Vec<String>,
 }
 
 #[derive(Serialize)]
@@ -163,6 +174,13 @@ impl JsonReport {
                 removed: report.removed.to_vec(),
             },
             check: report.check,
+            commit: report.commit.as_ref().map(|commit| JsonCommit {
+                id: commit.id.clone(),
+                branch: commit.branch.clone(),
+                pushed: commit.pushed.clone(),
+                overtaken: commit.overtaken,
+                notes: commit.notes.clone(),
+            }),
         }
     }
 }

@@ -13,7 +13,7 @@ pub(crate) use self::{
     diagnostics::{count_errors, diagnostics},
     json::{JsonDiagnostic, JsonReport},
     style::{BOLD, DIM, ERROR, GOOD, WARNING, clean, clean_json, columns, count},
-    summary::{Report, summary},
+    summary::{CommitReport, Report, summary},
 };
 
 /// Writes why a command failed, and what the user can do.

@@ -26,6 +26,22 @@ pub(crate) struct Report<'r> {
     pub(crate) removed: Vec<String>,
     /// Nothing was written; these are the files that would be.
     pub(crate) check: bool,
+    /// What was committed; `None` when Git was not asked to, or there was nothing to commit.
+    pub(crate) commit: Option<CommitReport>,
+}
+
+/// A commit of this run.
+#[derive(Clone, Debug)]
+pub(crate) struct CommitReport {
+    pub(crate) id: String,
+    /// The branch that has it; `None` when no branch was checked out.
+    pub(crate) branch: Option<String>,
+    /// The remote that it was pushed to.
+    pub(crate) pushed: Option<String>,
+    /// How often others were faster.
+    pub(crate) overtaken: u32,
+    /// What the user should know about it, such as that the checkout did not follow.
+    pub(crate) notes: Vec<String>,
 }
 
 /// More lines than this are counted, not shown.
@@ -165,6 +181,22 @@ fn files(out: &mut dyn Write, report: &Report<'_>) -> io::Result<()> {
             count(report.removed.len(), "file"),
             by_folder(&report.removed)
         )?;
+    }
+    match &report.commit {
+        Some(commit) => committed(out, commit),
+        None => Ok(()),
+    }
+}
+
+fn committed(out: &mut dyn Write, commit: &CommitReport) -> io::Result<()> {
+    let id = commit.id.get(..12).unwrap_or(&commit.id);
+    let branch = commit.branch.as_deref().unwrap_or("HEAD");
+    match &commit.pushed {
+        Some(remote) => writeln!(out, "Pushed {id} to {} of {}", clean(branch), clean(remote))?,
+        None => writeln!(out, "Committed {id} on {}", clean(branch))?,
+    }
+    for note in &commit.notes {
+        writeln!(out, "{DIM}note:{DIM:#} {}", clean(note))?;
     }
     Ok(())
 }

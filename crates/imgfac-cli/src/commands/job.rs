@@ -1,0 +1,138 @@
+//! The flags by which the job in a cluster says which image was just built.
+
+use clap::Args;
+use imgfac_git::RemoteUrl;
+use imgfac_model::{Branch, Digest, ImageName, RelativePath, Source, Tag};
+use imgfac_state::{Build, Configuration};
+
+use crate::commands::analyze::unknown_image;
+use crate::commands::publish::PublishArgs;
+use crate::error::CliError;
+use crate::render;
+
+/// The image that was just built; empty values count as absent
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Build that is recorded")]
+pub(crate) struct JobArgs {
+    /// Analyse this image only, and record its build
+    #[arg(long, value_name = "NAME")]
+    image: Option<String>,
+    /// The version that was built
+    #[arg(long, value_name = "TAG", requires = "image")]
+    tag: Option<String>,
+    /// The digest that was published
+    #[arg(long, value_name = "DIGEST", requires = "image")]
+    digest: Option<String>,
+    /// Fail unless this is the image's Dockerfile
+    #[arg(long, value_name = "PATH", requires = "image")]
+    dockerfile: Option<String>,
+    /// Fail unless this is the image's repository
+    #[arg(long, value_name = "OWNER/NAME", requires = "image")]
+    source_repo: Option<String>,
+    /// Fail unless this is who builds the image
+    #[arg(long, value_name = "PROVIDER", requires = "image")]
+    source_provider: Option<String>,
+}
+
+/// An argument that says something.
+pub(super) fn given(argument: &Option<String>) -> Option<&str> {
+    argument
+        .as_deref()
+        .map(str::trim)
+        .filter(|text| !text.is_empty())
+}
+
+impl JobArgs {
+    /// The image and what is to be recorded of it; `None` when no image is named.
+    ///
+    /// Where the job was set up for something else than what images.yaml says now, nothing is
+    /// recorded: it would be the build of another image.
+    pub(crate) fn build(
+        &self,
+        configuration: &Configuration,
+        publish: &PublishArgs,
+    ) -> Result<Option<(ImageName, Build)>, CliError> {
+        let Some(name) = given(&self.image) else {
+            return Ok(None);
+        };
+        let Some((name, image)) = configuration.images.get_key_value(name) else {
+            let mut error = unknown_image(&configuration.images, name);
+            error.code = imgfac_model::exit::FAILED;
+            return Err(error);
+        };
+        let Some(source) = &image.enrolment.source else {
+            return Err(CliError::failed(format!(
+                "{name} is watched, not built by us: there is no build to record"
+            )));
+        };
+        let fits = |what: &str, said: Option<&str>, enrolled: &str| match said {
+            Some(said) if !said.eq_ignore_ascii_case(enrolled) => {
+                Err(mismatch(name, what, said, enrolled))
+            }
+            _ => Ok(()),
+        };
+        fits("repository", given(&self.source_repo), source.repo.as_str())?;
+        fits(
+            "provider",
+            given(&self.source_provider),
+            source.provider.as_str(),
+        )?;
+        if let Some(said) = given(&self.dockerfile) {
+            let path = RelativePath::new(said).map_err(CliError::failed)?;
+            if path != source.dockerfile {
+                return Err(mismatch(
+                    name,
+                    "Dockerfile",
+                    said,
+                    source.dockerfile.as_str(),
+                ));
+            }
+        }
+        self.branch_fits(name, source, configuration, publish)?;
+        let tag = given(&self.tag).map(Tag::parse).transpose();
+        let digest = given(&self.digest).map(Digest::parse).transpose();
+        let build = Build {
+            version: tag
+                .map_err(CliError::failed)?
+                .map(|tag| tag.as_str().to_owned()),
+            digest: digest
+                .map_err(CliError::failed)?
+                .map(|digest| digest.as_str().to_owned()),
+        };
+        Ok(Some((name.clone(), build)))
+    }
+
+    /// The branch that the job writes to: that of the state repository in the settings; where
+    /// there is none, state lives beside the source, on the source's branch.
+    fn branch_fits(
+        &self,
+        name: &ImageName,
+        source: &Source,
+        configuration: &Configuration,
+        publish: &PublishArgs,
+    ) -> Result<(), CliError> {
+        let (Some(repo), Some(said)) = (publish.git_repo(), publish.git_branch()) else {
+            return Ok(());
+        };
+        let expected: Option<&Branch> = match &configuration.settings.state_repository {
+            Some(state) => Some(&state.branch),
+            None => RemoteUrl::parse(repo)
+                .is_some_and(|url| url.names(source.host(), source.repo.as_str()))
+                .then_some(&source.branch),
+        };
+        match expected {
+            Some(expected) if expected.as_str() != said => {
+                Err(mismatch(name, "branch", said, expected.as_str()))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+fn mismatch(name: &ImageName, what: &str, said: &str, enrolled: &str) -> CliError {
+    CliError::failed(format!(
+        "{name}: the job says {what} {}, images.yaml says {enrolled}; nothing was changed",
+        render::clean(said)
+    ))
+    .with_hint("generate the manifests anew with imgfac synth, and apply them")
+}

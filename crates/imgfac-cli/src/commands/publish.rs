@@ -1,0 +1,357 @@
+//! `--commit` and `--push`: what a run found out as one commit, safe among other writers.
+//!
+//! A run works on a commit, not on a folder: configuration and state are read from its tree, the
+//! update is applied, and the files that differ become a new commit on top. Pushed, it only takes
+//! the branch's place if the branch has not moved; if it has, the same update is applied to the
+//! newer tip and pushed again, so that nobody's changes are lost and history stays a line.
+
+mod backoff;
+mod message;
+mod place;
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use clap::Args;
+use imgfac_git::{Advance, Draft, Edit, Git, Pushed};
+use imgfac_model::{Branch, Delay, RelativePath};
+use imgfac_state::{CommittedFiles, FileChange};
+
+use self::backoff::Backoff;
+use self::place::Place;
+use crate::commands::analyze::{Analysed, Request, Round};
+use crate::commands::job::given;
+use crate::context::Context;
+use crate::discovery::{Discovered, Own};
+use crate::error::CliError;
+use crate::factory::Factory;
+use crate::render::{CommitReport, clean};
+
+/// Options of everything that writes state
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Commit and push")]
+pub(crate) struct PublishArgs {
+    /// Commit what changed, as one commit on the branch that is checked out
+    ///
+    /// The run works on what is committed. Other files that you have staged or edited stay as
+    /// they are; local edits of files that the run changes are refused.
+    #[arg(long, conflicts_with = "check")]
+    commit: bool,
+    /// Push what changed, as one commit on top of the branch of the remote; implies --commit
+    ///
+    /// The run works on the tip of the remote branch. When another writer is faster, the same
+    /// changes are made to the newer tip, until --push-timeout.
+    #[arg(long, conflicts_with = "check")]
+    push: bool,
+    /// With --push: if the branch is protected, push to imgfac/update-BRANCH for a pull request
+    #[arg(long, requires = "push")]
+    pull_request: bool,
+    /// How long to try while others push to the same branch
+    #[arg(long, value_name = "DURATION", default_value = "5m", value_parser = duration)]
+    push_timeout: Duration,
+    /// The repository of the factory directory; it is cloned when the directory is not in a
+    /// checkout of it
+    #[arg(long, value_name = "URL")]
+    git_repo: Option<String>,
+    /// Its branch [default: the one that the checked-out branch follows, else main]
+    #[arg(long, value_name = "BRANCH")]
+    git_branch: Option<String>,
+    /// The factory directory inside of it [default: as -C]
+    #[arg(long, value_name = "DIR")]
+    image_factory_dir: Option<String>,
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    let delay = Delay::new(text).map_err(|error| error.to_string())?;
+    Ok(Duration::from_millis(delay.as_millis()))
+}
+
+impl PublishArgs {
+    /// Whether anything goes into Git.
+    pub(crate) fn wanted(&self) -> bool {
+        self.commit || self.push
+    }
+
+    /// The factory directory, where it is named.
+    pub(crate) fn directory(&self) -> Option<&Path> {
+        given(&self.image_factory_dir).map(Path::new)
+    }
+
+    pub(crate) fn git_repo(&self) -> Option<&str> {
+        given(&self.git_repo)
+    }
+
+    pub(crate) fn git_branch(&self) -> Option<&str> {
+        given(&self.git_branch)
+    }
+}
+
+/// How often the network may fail in one run before it is given up.
+const FAILURES: u32 = 3;
+
+/// Runs a request on commits.
+pub(crate) fn run(
+    context: &mut Context<'_>,
+    request: &Request<'_>,
+    git: &Git,
+) -> Result<u8, CliError> {
+    let place = Place::find(context, request.publish, git)?;
+    let result = attempts(context, request, git, &place);
+    place.repository.forget();
+    result
+}
+
+/// What one attempt came to.
+enum Attempt {
+    Nothing,
+    Committed(CommitReport),
+    Overtaken(String),
+}
+
+fn attempts(
+    context: &mut Context<'_>,
+    request: &Request<'_>,
+    git: &Git,
+    place: &Place,
+) -> Result<u8, CliError> {
+    let mut known = Discovered::default();
+    let mut backoff = Backoff::new(request.publish.push_timeout);
+    let (mut failures, mut overtaken) = (0, 0);
+    let mut nowhere = io::sink();
+    let mut ours: Option<String> = None;
+    loop {
+        let started = Instant::now();
+        let base = match base(request, place) {
+            Ok(base) => base,
+            Err(error) if request.publish.push && error.is_transient() && failures < FAILURES => {
+                failures += 1;
+                tracing::info!(error = %clean(&error.to_string()), "the network failed; trying again");
+                backoff.wait_for_network(failures);
+                continue;
+            }
+            Err(error) => return Err(error.into()),
+        };
+        let first = overtaken == 0 && failures == 0;
+        let (analysed, changes) = if first {
+            analyse(context, request, git, place, &base, &mut known)?
+        } else {
+            let mut silent = context.silent(&mut nowhere);
+            analyse(&mut silent, request, git, place, &base, &mut known)?
+        };
+        if !request.publish.push {
+            place.refuse_local_edits(&changes)?;
+        }
+        let attempt = match (&ours, changes.is_empty()) {
+            // The answer to the last push was lost, but the push was not.
+            (Some(commit), _) if *commit == base => Ok(Attempt::Committed(
+                place.report(commit, request.publish.push),
+            )),
+            (_, true) => Ok(Attempt::Nothing),
+            _ => publish(request, place, &base, &analysed, &changes, &mut ours),
+        };
+        match attempt {
+            Ok(Attempt::Nothing) => {
+                return request.finish(context, analysed, &changes, None);
+            }
+            Ok(Attempt::Committed(mut report)) => {
+                report.overtaken = overtaken;
+                if request.publish.push {
+                    report.notes.extend(place.follow(&report.id)?);
+                }
+                return request.finish(context, analysed, &changes, Some(report));
+            }
+            Ok(Attempt::Overtaken(reason)) => {
+                overtaken += 1;
+                tracing::info!(reason = %clean(&reason), overtaken, "another writer was faster; trying again");
+                if !backoff.wait(started.elapsed()) {
+                    return Err(CliError::failed(format!(
+                        "others pushed to {} {overtaken} times while this run tried to; nothing was changed",
+                        place.branch_name()
+                    ))
+                    .with_hint("run it again, or give it more time with --push-timeout"));
+                }
+            }
+            Err(Failure::Git(error)) if error.is_transient() && failures < FAILURES => {
+                failures += 1;
+                tracing::info!(error = %clean(&error.to_string()), "the network failed; trying again");
+                backoff.wait_for_network(failures);
+            }
+            Err(Failure::Git(error)) => return Err(error.into()),
+            Err(Failure::Refused(error)) => return Err(error),
+        }
+    }
+}
+
+/// The commit that a run works on.
+fn base(request: &Request<'_>, place: &Place) -> Result<String, imgfac_git::Error> {
+    if request.publish.push {
+        return place.repository.fetch(&place.branch_name());
+    }
+    Ok(place.head.clone())
+}
+
+fn analyse(
+    context: &mut Context<'_>,
+    request: &Request<'_>,
+    git: &Git,
+    place: &Place,
+    base: &str,
+    known: &mut Discovered,
+) -> Result<(Analysed<CommittedFiles>, Vec<FileChange>), CliError> {
+    let tree = place.repository.tree(base)?;
+    let folder = tree.folder(&place.prefix)?.ok_or_else(|| {
+        CliError::failed(format!(
+            "{} has no folder {}",
+            place.commit_name(request.publish.push),
+            place.prefix
+        ))
+        .with_hint(
+            "commit and push the factory directory first, or name it with --image-factory-dir",
+        )
+    })?;
+    let files = CommittedFiles::open(folder, place.shown.clone())?;
+    let factory = Factory::read(files, None)?.checked(context)?;
+    let serves = |source: &imgfac_model::Source| place.serves(source, request.publish.push);
+    let round = Round {
+        git,
+        own: Own::Commit {
+            tree,
+            commit: base,
+            serves: &serves,
+        },
+        known,
+        local: place.checkout.is_some(),
+    };
+    request.analyse(context, factory, round)
+}
+
+enum Failure {
+    Git(imgfac_git::Error),
+    Refused(CliError),
+}
+
+impl From<imgfac_git::Error> for Failure {
+    fn from(error: imgfac_git::Error) -> Self {
+        Self::Git(error)
+    }
+}
+
+impl From<CliError> for Failure {
+    fn from(error: CliError) -> Self {
+        Self::Refused(error)
+    }
+}
+
+/// Makes the commit, and lets the branch point at it.
+fn publish(
+    request: &Request<'_>,
+    place: &Place,
+    base: &str,
+    analysed: &Analysed<CommittedFiles>,
+    changes: &[FileChange],
+    ours: &mut Option<String>,
+) -> Result<Attempt, Failure> {
+    let push = request.publish.push;
+    let edits: Vec<Edit<'_>> = changes
+        .iter()
+        .map(|change| Edit {
+            path: place.in_repository(change.path()),
+            text: match change {
+                FileChange::Write { text, .. } => Some(text),
+                FileChange::Remove { .. } => None,
+            },
+        })
+        .collect();
+    let message = message::message(request, &analysed.changes, changes);
+    let draft = Draft {
+        parent: base,
+        edits: &edits,
+        message: &message,
+        time: &Context::now()?,
+    };
+    let Some(commit) = place.repository.commit(&draft)? else {
+        return Ok(Attempt::Nothing);
+    };
+    if !push {
+        return match place.advance(base, &commit)? {
+            Advance::Done => Ok(Attempt::Committed(place.report(&commit, false))),
+            Advance::Blocked(reason) => Err(CliError::failed(format!(
+                "the checkout cannot take the commit: {reason}; nothing was changed"
+            ))
+            .into()),
+        };
+    }
+    *ours = Some(commit.clone());
+    let branch = place.branch_name();
+    match place.repository.push(&commit, &branch, Some(base))? {
+        Pushed::Done => Ok(Attempt::Committed(place.report(&commit, true))),
+        Pushed::Overtaken(reason) => Ok(Attempt::Overtaken(reason)),
+        Pushed::Refused(reason) if request.publish.pull_request => {
+            pull_request(place, &commit, &branch, &reason)
+        }
+        Pushed::Refused(reason) => Err(CliError::failed(format!(
+            "{branch} of {} does not take the commit: {reason}",
+            place.repository.remote_name()
+        ))
+        .with_hint("let this account push to the branch, or add --pull-request")
+        .into()),
+    }
+}
+
+/// Pushes the commit to a branch that a pull request can be made of: always the same one, so that
+/// a later run takes the place of an earlier one.
+fn pull_request(
+    place: &Place,
+    commit: &str,
+    branch: &str,
+    reason: &str,
+) -> Result<Attempt, Failure> {
+    let own = format!("imgfac/update-{branch}");
+    let old = place.repository.remote_tip(&own)?;
+    match place.repository.push(commit, &own, old.as_deref())? {
+        Pushed::Done => {
+            let mut report = place.report(commit, true);
+            report.branch = Some(own);
+            report.notes.push(format!(
+                "{branch} does not take pushes ({reason}): open a pull request from this branch"
+            ));
+            Ok(Attempt::Committed(report))
+        }
+        Pushed::Overtaken(reason) => Ok(Attempt::Overtaken(reason)),
+        Pushed::Refused(reason) => Err(CliError::failed(format!(
+            "{} takes neither {branch} nor {own}: {reason}",
+            place.repository.remote_name()
+        ))
+        .into()),
+    }
+}
+
+/// A branch that a person named.
+fn branch(text: &str) -> Result<Branch, CliError> {
+    Branch::new(text).map_err(CliError::usage)
+}
+
+/// The factory directory in a repository that is only cloned for the run.
+fn folder_in_clone(directory: &Path) -> Result<String, CliError> {
+    let text = directory.to_str().unwrap_or_default();
+    let path = RelativePath::new(text).map_err(CliError::usage)?;
+    Ok(if path.is_root() {
+        String::new()
+    } else {
+        path.to_string()
+    })
+}
+
+/// `prefix/path`, where the prefix may be the root.
+fn joined(prefix: &str, path: &str) -> String {
+    match prefix {
+        "" => path.to_owned(),
+        prefix => format!("{prefix}/{path}"),
+    }
+}
+
+/// A path of a checkout for people: below the folder that they named.
+fn shown(directory: &Path, path: &str) -> PathBuf {
+    directory.join(path)
+}
