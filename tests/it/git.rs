@@ -107,3 +107,370 @@ fn dockerfiles_come_from_many_repositories() {
         "{state}"
     );
 }
+
+const IMAGES: &str = "- {name: web, registry: ghcr.io, repository: acme/web, source: {provider: github, repo: acme/state, dockerfile: web/Dockerfile}}\n";
+
+/// A remote `acme/state` with a factory directory and the Dockerfile of its one image, and a
+/// checkout of it.
+fn state_repository(sandbox: &Sandbox) {
+    sandbox.remote(
+        "acme/state",
+        &[
+            ("factory/images.yaml", IMAGES),
+            ("web/Dockerfile", "FROM node:22\n"),
+            ("README.md", "read me\n"),
+        ],
+    );
+    sandbox.git(
+        ".",
+        &[
+            "clone",
+            "--quiet",
+            "https://github.com/acme/state.git",
+            "work",
+        ],
+    );
+}
+
+fn in_work(sandbox: &Sandbox, arguments: &[&str]) -> String {
+    let mut command = sandbox.command(arguments);
+    command.current_dir(sandbox.path().join("work"));
+    shortened(sandbox.run_command(&mut command))
+}
+
+#[test]
+fn a_run_is_one_commit_and_leaves_other_edits_alone() {
+    let sandbox = sandbox();
+    state_repository(&sandbox);
+    sandbox.write("work/README.md", "edited\n");
+    sandbox.write("work/new", "staged\n");
+    sandbox.git("work", &["add", "new"]);
+    assert_snapshot!(in_work(&sandbox, &["-C", "factory", "sync", "--commit"]), @"
+    exit 0
+    --- stdout
+    factory  1 image: 1 built by us, 0 watched; 1 base
+
+      added  image  web      stands on node-22
+      added  base   node-22  docker.io/library/node:22
+
+    Wrote 3 files: dist/image-factory.k8s.yaml, state/base-images/node-22.yaml, state/images/web.yaml
+    Committed COMMIT on main
+    --- stderr
+    ");
+    assert_eq!(
+        sandbox.git("work", &["status", "--porcelain"]),
+        " M README.md\nA  new"
+    );
+    assert_snapshot!(shortened_text(&sandbox.git("work", &["log", "-1", "--format=%an <%ae> %cI%n%B", "--stat"])), @"
+    exit 0
+    --- stdout
+    Person <person@example.com> 2026-11-23T12:00:00+00:00
+    imgfac: 1 image and 1 base changed
+
+    - image web: added; stands on node-22
+    - base node-22: added; docker.io/library/node:22
+
+    Imgfac-Command: sync
+    Imgfac-Version: 0.1.0
+    Imgfac-Image: web
+
+
+     factory/dist/image-factory.k8s.yaml    | 224 +++++++++++++++++++++++++++++++++
+     factory/state/base-images/node-22.yaml |  32 +++++
+     factory/state/images/web.yaml          |  30 +++++
+     3 files changed, 286 insertions(+)--- stderr
+    ");
+    assert!(
+        sandbox
+            .read("work/factory/state/images/web.yaml")
+            .contains("node-22")
+    );
+    // Nothing new is no commit.
+    let head = sandbox.git("work", &["rev-parse", "HEAD"]);
+    assert!(in_work(&sandbox, &["-C", "factory", "sync", "--commit"]).contains("Nothing changed"));
+    assert_eq!(sandbox.git("work", &["rev-parse", "HEAD"]), head);
+    assert_eq!(sandbox.git("work", &["for-each-ref", "refs/imgfac"]), "");
+}
+
+fn shortened_text(text: &str) -> String {
+    shortened(Outcome {
+        code: 0,
+        stdout: text.to_owned(),
+        stderr: String::new(),
+    })
+}
+
+#[test]
+fn local_edits_of_the_same_files_are_refused() {
+    let sandbox = sandbox();
+    state_repository(&sandbox);
+    sandbox.write("work/factory/state/images/web.yaml", "mine\n");
+    assert_snapshot!(in_work(&sandbox, &["-C", "factory", "analyze", "--commit"]), @"
+    exit 1
+    --- stdout
+    --- stderr
+    error: these files have changes that are not committed: factory/state/images/web.yaml; nothing was changed
+    hint: commit or discard them; the run works on what is committed
+    ");
+    sandbox.git("work", &["clean", "--quiet", "--force", "-d"]);
+    sandbox.write("work/factory/images.yaml", "[]\n");
+    assert_snapshot!(in_work(&sandbox, &["-C", "factory", "analyze", "--commit"]), @"
+    exit 1
+    --- stdout
+    --- stderr
+    error: these files have changes that are not committed: factory/images.yaml; nothing was changed
+    hint: commit or discard them; the run works on what is committed
+    ");
+    sandbox.git("work", &["checkout", "--quiet", "."]);
+    assert!(in_work(&sandbox, &["-C", "factory", "analyze", "--commit"]).starts_with("exit 0"));
+}
+
+#[test]
+fn a_push_is_made_on_the_remote_tip_and_the_checkout_follows() {
+    let sandbox = sandbox();
+    state_repository(&sandbox);
+    // Another writer was there since the clone.
+    sandbox.push_files("acme/state", "main", &[("other", "other\n")]);
+    sandbox.write("work/README.md", "edited\n");
+    assert_snapshot!(in_work(&sandbox, &["-C", "factory", "analyze", "--push"]), @"
+    exit 0
+    --- stdout
+    factory  1 image: 1 built by us, 0 watched; 1 base
+
+      added  image  web      stands on node-22
+      added  base   node-22  docker.io/library/node:22
+
+    Wrote 2 files: state/base-images/node-22.yaml, state/images/web.yaml
+    Pushed COMMIT to main of origin
+    --- stderr
+    ");
+    let tip = sandbox.git("remotes/acme/state.git", &["rev-parse", "main"]);
+    assert_eq!(sandbox.git("work", &["rev-parse", "HEAD"]), tip);
+    assert_eq!(
+        sandbox.git("work", &["status", "--porcelain"]),
+        " M README.md"
+    );
+    assert_eq!(sandbox.read("work/other"), "other\n");
+
+    // A checkout with commits of its own stays, and is told so.
+    sandbox.git(
+        "work",
+        &["commit", "--quiet", "--message=mine", "README.md"],
+    );
+    sandbox.push_files(
+        "acme/state",
+        "main",
+        &[("web/Dockerfile", "FROM node:24\n")],
+    );
+    let said = in_work(&sandbox, &["-C", "factory", "analyze", "--push"]);
+    assert!(
+        said.contains("note: this checkout has commits that the remote has not: git pull --rebase"),
+        "{said}"
+    );
+    sandbox.git("work", &["pull", "--quiet", "--rebase"]);
+    assert!(in_work(&sandbox, &["-C", "factory", "analyze", "--push"]).contains("Nothing changed"));
+}
+
+/// The arguments of the job in a cluster, with one of them replaced.
+fn job<'a>(replaced: &'a str) -> Vec<&'a str> {
+    let mut arguments = vec![
+        "analyze",
+        "--commit",
+        "--push",
+        "--image=web",
+        "--tag=1.0.0",
+        "--digest=sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+        "--dockerfile=web/Dockerfile",
+        "--source-repo=acme/state",
+        "--source-provider=github",
+        "--git-repo=https://github.com/acme/state.git",
+        "--git-branch=main",
+        "--image-factory-dir=factory",
+    ];
+    if let Some((flag, _)) = replaced.split_once('=') {
+        for argument in &mut arguments {
+            if argument
+                .split_once('=')
+                .is_some_and(|(name, _)| name == flag)
+            {
+                *argument = replaced;
+            }
+        }
+    }
+    arguments
+}
+
+#[test]
+fn the_job_records_its_build_without_a_checkout() {
+    let sandbox = sandbox();
+    state_repository(&sandbox);
+    let base = "fullImage: docker.io/library/node:22\ncurrentDigest: sha256:n22\n";
+    sandbox.push_files(
+        "acme/state",
+        "main",
+        &[("factory/state/base-images/node-22.yaml", base)],
+    );
+    assert_snapshot!(run(&sandbox, &job("")), @"
+    exit 0
+    --- stdout
+    factory  1 image: 1 built by us, 0 watched; 1 base
+
+      added  image  web  stands on node-22
+
+    Wrote 2 files: state/base-images/node-22.yaml, state/images/web.yaml
+    Pushed COMMIT to main of https://github.com/acme/state.git
+    --- stderr
+    ");
+    let show =
+        |path: &str| sandbox.git("remotes/acme/state.git", &["show", &format!("main:{path}")]);
+    let state = show("factory/state/images/web.yaml");
+    let from = state.find("# Current state").unwrap();
+    assert_snapshot!(&state[from..], @r#"
+    # Current state: the last build that was recorded
+    currentVersion: "1.0.0"
+    currentDigest: sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa
+    lastBuilt: "2026-11-23T12:00:00Z"
+    builtOn:
+      node-22: sha256:n22
+    "#);
+    // Kargo tries again: the same build is no news.
+    assert!(run(&sandbox, &job("")).contains("Nothing changed"));
+    // Empty values are absent.
+    assert!(run(&sandbox, &job("--tag=")).contains("Nothing changed"));
+    let said = run(&sandbox, &job("--tag=1.1.0"));
+    assert!(said.contains("changed  image  web  built 1.1.0"), "{said}");
+    assert_eq!(
+        sandbox.git(
+            "remotes/acme/state.git",
+            &["log", "-1", "--format=%s", "main"]
+        ),
+        "imgfac: web built 1.1.0"
+    );
+}
+
+#[test]
+fn a_job_that_does_not_fit_changes_nothing() {
+    let sandbox = sandbox();
+    state_repository(&sandbox);
+    let tip = || sandbox.git("remotes/acme/state.git", &["rev-parse", "main"]);
+    let before = tip();
+    sandbox.push_files("acme/state", "other", &[]);
+    let mut said = String::new();
+    for replaced in [
+        "--image=wbe",
+        "--source-repo=acme/shop",
+        "--source-provider=gitlab",
+        "--dockerfile=Dockerfile",
+        "--git-branch=other",
+        "--git-branch=none",
+        "--git-branch=--force",
+        "--git-repo=ext::sh -c id",
+        "--git-repo=https://me:s3cret@github.com/acme/state.git",
+        "--git-repo=https://github.com/acme/none.git",
+        "--image-factory-dir=../x",
+        "--image-factory-dir=none",
+        "--digest=latest",
+        "--tag=a b",
+    ] {
+        let outcome = run(&sandbox, &job(replaced));
+        let error = outcome.split("--- stderr\n").nth(1).unwrap();
+        said.push_str(&format!(
+            "{replaced}\n  {} {}",
+            &outcome[..6],
+            error.replace('\n', "\n  ")
+        ));
+        said.push('\n');
+    }
+    assert_snapshot!(said, @r#"
+    --image=wbe
+      exit 1 error: no image is called "wbe"
+      hint: did you mean "web"?
+      
+    --source-repo=acme/shop
+      exit 1 error: web: the job says repository acme/shop, images.yaml says acme/state; nothing was changed
+      hint: generate the manifests anew with imgfac synth, and apply them
+      
+    --source-provider=gitlab
+      exit 1 error: web: the job says provider gitlab, images.yaml says github; nothing was changed
+      hint: generate the manifests anew with imgfac synth, and apply them
+      
+    --dockerfile=Dockerfile
+      exit 1 error: web: the job says Dockerfile Dockerfile, images.yaml says web/Dockerfile; nothing was changed
+      hint: generate the manifests anew with imgfac synth, and apply them
+      
+    --git-branch=other
+      exit 1 error: web: the job says branch other, images.yaml says main; nothing was changed
+      hint: generate the manifests anew with imgfac synth, and apply them
+      
+    --git-branch=none
+      exit 1 error: git fetch in https://github.com/acme/state.git: couldn't find remote ref refs/heads/none
+      
+    --git-branch=--force
+      exit 2 error: invalid branch: "--force"; expected the name of a branch, such as main or release/1.2
+      
+    --git-repo=ext::sh -c id
+      exit 2 error: invalid address of a repository ext::sh -c id: it has a space, or begins with "-"
+      
+    --git-repo=https://me:s3cret@github.com/acme/state.git
+      exit 2 error: invalid address of a repository https://***@github.com/acme/state.git: it carries a user name or password; pass a token as GITHUB_TOKEN or GITLAB_TOKEN, or by a credential helper of Git
+      
+    --git-repo=https://github.com/acme/none.git
+      exit 1 error: git fetch in https://github.com/acme/none.git: '$DIR/remotes/acme/none.git' does not appear to be a git repository; Could not read from remote repository
+      
+    --image-factory-dir=../x
+      exit 2 error: invalid path: "../x" leads out by ".."; expected a path below the repository's root, such as apps/web/Dockerfile
+      
+    --image-factory-dir=none
+      exit 1 error: main of https://github.com/acme/state.git has no folder none
+      hint: commit and push the factory directory first, or name it with --image-factory-dir
+      
+    --digest=latest
+      exit 1 error: not a digest: expected an algorithm, ":" and hexadecimal digits
+      
+    --tag=a b
+      exit 1 error: a tag must not have ' '
+    "#);
+    assert_eq!(tip(), before);
+}
+
+#[test]
+fn a_protected_branch_is_reported_and_gets_a_pull_request() {
+    use std::os::unix::fs::PermissionsExt;
+    let sandbox = sandbox();
+    state_repository(&sandbox);
+    let hook = "remotes/acme/state.git/hooks/update";
+    sandbox.write(
+        hook,
+        "#!/bin/sh\ntest \"$1\" != refs/heads/main || { echo 'GH006: Protected branch' >&2; exit 1; }\n",
+    );
+    std::fs::set_permissions(sandbox.path().join(hook), PermissionsExt::from_mode(0o755)).unwrap();
+    let mut arguments = job("");
+    assert_snapshot!(run(&sandbox, &arguments), @"
+    exit 1
+    --- stdout
+    --- stderr
+    error: main of https://github.com/acme/state.git does not take the commit: [remote rejected] (hook declined): GH006: Protected branch; error: hook declined to update refs/heads/main
+    hint: let this account push to the branch, or add --pull-request
+    ");
+    arguments.push("--pull-request");
+    assert_snapshot!(run(&sandbox, &arguments), @"
+    exit 0
+    --- stdout
+    factory  1 image: 1 built by us, 0 watched; 1 base
+
+      added  image  web      stands on node-22
+      added  base   node-22  docker.io/library/node:22
+
+    Wrote 2 files: state/base-images/node-22.yaml, state/images/web.yaml
+    Pushed COMMIT to imgfac/update-main of https://github.com/acme/state.git
+    note: main does not take pushes ([remote rejected] (hook declined): GH006: Protected branch; error: hook declined to update refs/heads/main): open a pull request from this branch
+    --- stderr
+    ");
+    // The next run takes the place of the first.
+    assert!(run(&sandbox, &arguments).starts_with("exit 0"));
+    let branches = sandbox.git(
+        "remotes/acme/state.git",
+        &["for-each-ref", "--format=%(refname)"],
+    );
+    assert_eq!(branches, "refs/heads/imgfac/update-main\nrefs/heads/main");
+}

@@ -11,6 +11,7 @@ mod deps;
 mod disk;
 mod example;
 mod git;
+mod git_crowd;
 mod hostile;
 mod init;
 mod options;
