@@ -2,7 +2,7 @@
 
 use std::process::Stdio;
 
-use imgfac_tests::Sandbox;
+use imgfac_tests::{GitServer, Sandbox};
 
 /// As many as the product promises.
 const WRITERS: usize = 50;
@@ -109,4 +109,16 @@ fn fifty_writers_lose_nothing() {
     sandbox.redirect_github();
     crowd(&sandbox, WRITERS);
     everybody_is_heard(&sandbox, "https://github.com/acme/state.git", |_| {});
+}
+
+#[test]
+fn fifty_writers_lose_nothing_over_http() {
+    let sandbox = crate::sandbox();
+    sandbox.redirect_github();
+    let Some(server) = GitServer::start(&sandbox) else {
+        return;
+    };
+    crowd(&sandbox, WRITERS);
+    let url = server.repository("acme/state");
+    everybody_is_heard(&sandbox, &url, |command| server.authorise(command));
 }

@@ -57,7 +57,11 @@ impl Sandbox {
         let bare = format!("remotes/{name}.git");
         self.write(&format!("{bare}/.keep"), "");
         self.git(&bare, &["init", "--quiet", "--bare"]);
-        for setting in ["uploadpack.allowFilter", "uploadpack.allowAnySHA1InWant"] {
+        for setting in [
+            "uploadpack.allowFilter",
+            "uploadpack.allowAnySHA1InWant",
+            "http.receivepack",
+        ] {
             self.git(&bare, &["config", setting, "true"]);
         }
         self.push_files(name, "main", files);

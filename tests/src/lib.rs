@@ -3,11 +3,13 @@
 
 mod fleet;
 mod git;
+mod git_server;
 mod sandbox;
 mod stamps;
 
 pub use crate::{
     fleet::{Fleet, FleetOptions, Truth},
+    git_server::{GitServer, TOKEN},
     sandbox::{Outcome, Sandbox},
     stamps::Stamps,
 };

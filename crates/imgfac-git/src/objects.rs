@@ -104,25 +104,44 @@ impl Objects {
         let mut reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
         let mut found = Vec::with_capacity(ids.len());
         for batch in ids.chunks(BATCH) {
-            // A process that failed is not asked again.
-            let mut conversation = match reader.take() {
-                Some(conversation) => conversation,
-                None => self
-                    .call("cat-file")
-                    .args(["cat-file", "--batch"])
-                    .converse()?,
-            };
-            for answer in self.ask(&mut conversation, batch, limit)? {
-                found.push(answer);
-            }
+            let mut conversation = self.conversation(&mut reader)?;
+            let answers = self.ask(&mut conversation, batch, limit)?;
+            found.extend(answers.into_iter().map(|(_, object)| object));
             *reader = Some(conversation);
         }
         Ok(found)
     }
 
-    /// Lets go of what was opened, so that packs which came since are seen.
-    pub(crate) fn refresh(&self) {
-        *self.reader.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    /// The object that a name of the view stands for.
+    pub(crate) fn id_of(&self, name: &str) -> Result<String, Error> {
+        // More than its size is not wanted, but its identity comes with it.
+        let mut reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut conversation = self.conversation(&mut reader)?;
+        let answers = self.ask(&mut conversation, &[name.to_owned()], 0)?;
+        *reader = Some(conversation);
+        match answers.into_iter().next() {
+            Some((id, Object::Found { .. } | Object::TooLarge { .. })) => Ok(id),
+            _ => Err(self.damaged(&format!("{name} is missing"))),
+        }
+    }
+
+    /// The process that answers; one that failed is not asked again.
+    fn conversation(&self, reader: &mut Option<Conversation>) -> Result<Conversation, Error> {
+        match reader.take() {
+            Some(conversation) => Ok(conversation),
+            None => self
+                .call("cat-file")
+                .args(["cat-file", "--batch"])
+                .converse(),
+        }
+    }
+
+    fn damaged(&self, answer: &str) -> Error {
+        Error::Answer {
+            what: "cat-file",
+            place: self.place.clone(),
+            answer: answer.chars().take(200).collect(),
+        }
     }
 
     fn ask(
@@ -130,7 +149,7 @@ impl Objects {
         conversation: &mut Conversation,
         ids: &[String],
         limit: u64,
-    ) -> Result<Vec<Object>, Error> {
+    ) -> Result<Vec<(String, Object)>, Error> {
         let failed = |source| Error::Io {
             path: self.store.clone(),
             source,
@@ -151,29 +170,23 @@ impl Objects {
             out.read_line(&mut header).map_err(failed)?;
             let words: Vec<&str> = header.split_whitespace().collect();
             match words.as_slice() {
-                [_, "missing"] => answers.push(Object::Missing),
-                [_, kind, size] if size.parse::<u64>().is_ok() => {
+                [id, "missing"] => answers.push(((*id).to_owned(), Object::Missing)),
+                [id, kind, size] if size.parse::<u64>().is_ok() => {
                     let size: u64 = size.parse().unwrap_or_default();
                     if size > limit {
                         std::io::copy(&mut out.take(size + 1), &mut std::io::sink())
                             .map_err(failed)?;
-                        answers.push(Object::TooLarge { size });
+                        answers.push(((*id).to_owned(), Object::TooLarge { size }));
                         continue;
                     }
                     let mut bytes = vec![0; usize::try_from(size).unwrap_or(0)];
                     out.read_exact(&mut bytes).map_err(failed)?;
                     out.read_exact(&mut [0]).map_err(failed)?;
-                    answers.push(Object::Found {
-                        kind: (*kind).to_owned(),
-                        bytes,
-                    });
+                    let kind = (*kind).to_owned();
+                    answers.push(((*id).to_owned(), Object::Found { kind, bytes }));
                 }
                 _ => {
-                    return Err(Error::Answer {
-                        what: "cat-file",
-                        place: self.place.clone(),
-                        answer: format!("{id}: {}", header.chars().take(200).collect::<String>()),
-                    });
+                    return Err(self.damaged(&format!("{id}: {header}")));
                 }
             }
         }
@@ -182,11 +195,7 @@ impl Objects {
 
     /// The tree of a commit.
     pub(crate) fn tree_of(&self, commit: &str) -> Result<String, Error> {
-        let damaged = || Error::Answer {
-            what: "cat-file",
-            place: self.place.clone(),
-            answer: format!("{commit} is no commit"),
-        };
+        let damaged = || self.damaged(&format!("{commit} is no commit"));
         let objects = self.read(&[commit.to_owned()], 1 << 24)?;
         let [Object::Found { kind, bytes }] = objects.as_slice() else {
             return Err(damaged());
@@ -212,11 +221,7 @@ impl Objects {
             [Object::Found { kind, bytes }] if kind == "tree" => parse_tree(bytes, id.len() / 2),
             _ => None,
         };
-        let entries = Arc::new(entries.ok_or_else(|| Error::Answer {
-            what: "cat-file",
-            place: self.place.clone(),
-            answer: format!("{id} is no tree"),
-        })?);
+        let entries = Arc::new(entries.ok_or_else(|| self.damaged(&format!("{id} is no tree")))?);
         trees.insert(id.to_owned(), Arc::clone(&entries));
         Ok(entries)
     }

@@ -3,14 +3,14 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use crate::address::Address;
 use crate::checkout::Checkout;
 use crate::error::{Error, reason};
 use crate::interrupt::TemporaryFolder;
 use crate::objects::{Object, Objects};
-use crate::process::{Call, Git, git_dir};
+use crate::process::{Author, Call, Git, git_dir};
 use crate::tree::Tree;
 
 /// A repository on this machine and the remote that it stands for.
@@ -22,7 +22,10 @@ pub struct Repository {
     sparse: bool,
     place: String,
     objects: Objects,
-    _temporary: Option<TemporaryFolder>,
+    /// What does not change from attempt to attempt.
+    signs: OnceLock<bool>,
+    author: OnceLock<Option<Author>>,
+    temporary: Option<TemporaryFolder>,
 }
 
 /// A file that a commit changes.
@@ -70,7 +73,7 @@ impl Repository {
         let folder = TemporaryFolder::new().map_err(Error::io(&std::env::temp_dir()))?;
         let dir = folder.path().join("repository.git");
         let mut repository = Self::bare(git, &dir, remote)?;
-        repository._temporary = Some(folder);
+        repository.temporary = Some(folder);
         Ok(repository)
     }
 
@@ -93,7 +96,9 @@ impl Repository {
             sparse: true,
             place,
             objects,
-            _temporary: None,
+            signs: OnceLock::new(),
+            author: OnceLock::new(),
+            temporary: None,
         })
     }
 
@@ -136,7 +141,9 @@ impl Repository {
             sparse: false,
             place,
             objects,
-            _temporary: None,
+            signs: OnceLock::new(),
+            author: OnceLock::new(),
+            temporary: None,
         })
     }
 
@@ -178,7 +185,6 @@ impl Repository {
         call.args(["--force", "--end-of-options", remote.for_git()])
             .args(refspecs)
             .output()?;
-        self.objects.refresh();
         Ok(())
     }
 
@@ -236,7 +242,6 @@ impl Repository {
             .args(["--end-of-options", remote.for_git()])
             .input(input)
             .output()?;
-        self.objects.refresh();
         let missing: Vec<String> = missing.into_iter().cloned().collect();
         let fetched = self.objects.read(&missing, limit)?;
         for (id, object) in ids.iter().zip(&mut found) {
@@ -313,28 +318,34 @@ impl Repository {
             .args(["fast-import", "--quiet", "--force", "--date-format=raw"])
             .input(stream)
             .output()?;
-        let tree = self
-            .objects
-            .call("rev-parse")
-            .args(["rev-parse", "--verify", "--end-of-options"])
-            .arg(format!("{SCRATCH}^{{tree}}"))
-            .text()?;
-        self.objects.refresh();
-        Ok(tree)
+        self.objects.id_of(&format!("{SCRATCH}^{{tree}}"))
     }
 
     /// `git commit-tree` leaves it to its caller to look at `commit.gpgSign`.
     fn signs(&self) -> Result<bool, Error> {
+        if let Some(signs) = self.signs.get() {
+            return Ok(*signs);
+        }
         let output = self
             .call("config")
             .args(["config", "--type=bool", "--get", "commit.gpgSign"])
             .run()?;
-        Ok(output.stdout.trim_ascii() == b"true")
+        Ok(*self
+            .signs
+            .get_or_init(|| output.stdout.trim_ascii() == b"true"))
     }
 
     /// Who is named in commits: as asked for, else as Git is configured, else the program. `None`
     /// leaves it to Git.
-    fn author(&self) -> Result<Option<crate::process::Author>, Error> {
+    fn author(&self) -> Result<Option<Author>, Error> {
+        if let Some(author) = self.author.get() {
+            return Ok(author.clone());
+        }
+        let author = self.find_author()?;
+        Ok(self.author.get_or_init(|| author).clone())
+    }
+
+    fn find_author(&self) -> Result<Option<Author>, Error> {
         if let Some(author) = self.git.author() {
             return Ok(Some(author.clone()));
         }
@@ -345,7 +356,7 @@ impl Repository {
                 .args(["-c", "user.useConfigOnly=true", "var", role])
                 .run()?;
             if !known.status.success() {
-                return Ok(Some(crate::process::Author {
+                return Ok(Some(Author {
                     name: "imgfac".into(),
                     email: "imgfac@localhost".into(),
                 }));
@@ -432,6 +443,9 @@ impl Repository {
 
     /// Forgets what [`Repository::fetch`] kept.
     pub fn forget(&self) {
+        if self.temporary.is_some() {
+            return;
+        }
         // It is only untidy if it stays.
         let _ = self
             .call("update-ref")
