@@ -12,6 +12,7 @@ mod disk;
 mod example;
 mod git;
 mod git_crowd;
+mod git_faults;
 mod hostile;
 mod init;
 mod options;
