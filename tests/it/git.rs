@@ -272,7 +272,7 @@ fn a_push_is_made_on_the_remote_tip_and_the_checkout_follows() {
 }
 
 /// The arguments of the job in a cluster, with one of them replaced.
-fn job<'a>(replaced: &'a str) -> Vec<&'a str> {
+fn job(replaced: &str) -> Vec<&str> {
     let mut arguments = vec![
         "analyze",
         "--commit",
@@ -473,4 +473,51 @@ fn a_protected_branch_is_reported_and_gets_a_pull_request() {
         &["for-each-ref", "--format=%(refname)"],
     );
     assert_eq!(branches, "refs/heads/imgfac/update-main\nrefs/heads/main");
+}
+
+/// Ten repositories of a hundred images each cost ten fetches, and as many for blobs at first.
+#[test]
+fn a_thousand_images_of_ten_repositories_are_ten_fetches() {
+    let sandbox = sandbox();
+    let mut images = String::new();
+    for repo in 0..10 {
+        let mut files = Vec::new();
+        for n in 0..100 {
+            let name = format!("image-{repo}-{n}");
+            images.push_str(&entry(&name, &format!("acme/repo-{repo}")));
+            files.push((format!("{name}/Dockerfile"), format!("FROM node:{n}\n")));
+        }
+        let files: Vec<(&str, &str)> = files
+            .iter()
+            .map(|(path, text)| (path.as_str(), text.as_str()))
+            .collect();
+        sandbox.remote(&format!("acme/repo-{repo}"), &files);
+    }
+    sandbox.write("images.yaml", images);
+    let fetches = || {
+        let _ = std::fs::remove_file(sandbox.path().join("trace"));
+        let mut command = sandbox.command(&["analyze"]);
+        command.env("GIT_TRACE", sandbox.path().join("trace"));
+        let outcome = sandbox.run_command(&mut command);
+        assert_eq!(outcome.code, 0, "{outcome}");
+        let trace = sandbox.read("trace");
+        let of = |word: &str| {
+            trace
+                .lines()
+                .filter(|line| line.contains("built-in: git fetch ") && line.contains(word))
+                .count()
+        };
+        (of("--depth=1"), of("--stdin"))
+    };
+    assert_eq!(fetches(), (10, 10));
+    assert_eq!(fetches(), (10, 0));
+    assert_eq!(
+        sandbox
+            .path()
+            .join("state/images")
+            .read_dir()
+            .unwrap()
+            .count(),
+        1_000
+    );
 }

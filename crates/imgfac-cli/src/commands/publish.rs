@@ -87,9 +87,6 @@ impl PublishArgs {
     }
 }
 
-/// How often the network may fail in one run before it is given up.
-const FAILURES: u32 = 3;
-
 /// Runs a request on commits.
 pub(crate) fn run(
     context: &mut Context<'_>,
@@ -124,10 +121,9 @@ fn attempts(
         let started = Instant::now();
         let base = match base(request, place) {
             Ok(base) => base,
-            Err(error) if request.publish.push && error.is_transient() && failures < FAILURES => {
+            Err(error) if request.publish.push && error.is_transient() => {
                 failures += 1;
-                tracing::info!(error = %clean(&error.to_string()), "the network failed; trying again");
-                backoff.wait_for_network(failures);
+                network_failed(error, failures, &backoff)?;
                 continue;
             }
             Err(error) => return Err(error.into()),
@@ -172,15 +168,28 @@ fn attempts(
                     .with_hint("run it again, or give it more time with --push-timeout"));
                 }
             }
-            Err(Failure::Git(error)) if error.is_transient() && failures < FAILURES => {
+            Err(Failure::Git(error)) if error.is_transient() => {
                 failures += 1;
-                tracing::info!(error = %clean(&error.to_string()), "the network failed; trying again");
-                backoff.wait_for_network(failures);
+                network_failed(error, failures, &backoff)?;
             }
             Err(Failure::Git(error)) => return Err(error.into()),
             Err(Failure::Refused(error)) => return Err(error),
         }
     }
+}
+
+/// Waits for the network, or gives it up.
+fn network_failed(
+    error: imgfac_git::Error,
+    failures: u32,
+    backoff: &Backoff,
+) -> Result<(), CliError> {
+    if !backoff.wait_for_network(failures) {
+        return Err(error.into());
+    }
+    let error = clean(&error.to_string());
+    tracing::info!(error, failures, "the network failed; trying again");
+    Ok(())
 }
 
 /// The commit that a run works on.

@@ -9,6 +9,9 @@ pub(super) struct Backoff {
     attempts: u32,
 }
 
+/// How often the network may fail in one run.
+const FAILURES: u32 = 3;
+
 /// Attempts after which a writer has waited long enough to come before others.
 const PATIENCE: u32 = 5;
 
@@ -34,10 +37,15 @@ impl Backoff {
         true
     }
 
-    /// Waits for a network that failed so often.
-    pub(super) fn wait_for_network(&self, failures: u32) {
+    /// Waits for a network that failed so often; `false` when it is to be given up.
+    pub(super) fn wait_for_network(&self, failures: u32) -> bool {
         let pause = Duration::from_millis(500) * 2_u32.saturating_pow(failures.min(5));
-        std::thread::sleep(pause.mul_f64(0.5 + random() / 2.0));
+        let pause = pause.mul_f64(0.5 + random() / 2.0);
+        if failures > FAILURES || Instant::now() + pause > self.deadline {
+            return false;
+        }
+        std::thread::sleep(pause);
+        true
     }
 }
 
@@ -85,5 +93,7 @@ mod tests {
     #[test]
     fn without_time_there_is_no_wait() {
         assert!(!Backoff::new(Duration::ZERO).wait(Duration::from_millis(1)));
+        assert!(!Backoff::new(Duration::ZERO).wait_for_network(1));
+        assert!(!Backoff::new(Duration::from_secs(60)).wait_for_network(FAILURES + 1));
     }
 }
