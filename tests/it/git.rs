@@ -436,7 +436,7 @@ fn a_job_that_does_not_fit_changes_nothing() {
 #[test]
 fn a_protected_branch_is_reported_and_gets_a_pull_request() {
     use std::os::unix::fs::PermissionsExt;
-    let sandbox = sandbox();
+    let mut sandbox = sandbox();
     state_repository(&sandbox);
     let hook = "remotes/acme/state.git/hooks/update";
     sandbox.write(
@@ -467,6 +467,7 @@ fn a_protected_branch_is_reported_and_gets_a_pull_request() {
     --- stderr
     ");
     // The next run takes the place of the first.
+    sandbox.set_now("2026-12-01T00:00:00Z");
     assert!(run(&sandbox, &arguments).starts_with("exit 0"));
     let branches = sandbox.git(
         "remotes/acme/state.git",

@@ -57,21 +57,28 @@ pub(crate) fn from_environment() -> Result<Git, CliError> {
     }))
 }
 
-/// Where fetched sources are kept between runs: as asked for, else as the XDG base directories
-/// have it, else for this run only.
-pub(crate) fn cache_folder(asked: Option<&PathBuf>) -> PathBuf {
-    if let Some(folder) = asked {
-        return folder.clone();
-    }
+/// How many repositories are fetched side by side: servers limit the connections of one client.
+const PARALLEL_FETCHES: usize = 8;
+
+/// Remote sources, kept between runs where it was asked for, else as the XDG base directories have
+/// it. Without a home that can be written to they are kept for this run only: a name in a
+/// folder of everybody's could be somebody else's.
+pub(crate) fn sources(git: &Git, asked: Option<&PathBuf>) -> Result<imgfac_git::Sources, CliError> {
     let absolute = |name| {
         variable(name)
             .map(PathBuf::from)
             .filter(|path| path.is_absolute())
     };
-    absolute("XDG_CACHE_HOME")
-        .or_else(|| absolute("HOME").map(|home| home.join(".cache")))
-        .unwrap_or_else(env::temp_dir)
-        .join("imgfac/sources")
+    let home = || {
+        let cache = absolute("XDG_CACHE_HOME")
+            .or_else(|| absolute("HOME").map(|home| home.join(".cache")))?
+            .join("imgfac/sources");
+        std::fs::create_dir_all(&cache).is_ok().then_some(cache)
+    };
+    match asked.cloned().or_else(home) {
+        Some(cache) => Ok(imgfac_git::Sources::new(git, cache, PARALLEL_FETCHES)),
+        None => Ok(imgfac_git::Sources::temporary(git, PARALLEL_FETCHES)?),
+    }
 }
 
 fn first(names: &[&str], default: &str) -> String {

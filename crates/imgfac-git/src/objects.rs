@@ -195,19 +195,7 @@ impl Objects {
 
     /// The tree of a commit.
     pub(crate) fn tree_of(&self, commit: &str) -> Result<String, Error> {
-        let damaged = || self.damaged(&format!("{commit} is no commit"));
-        let objects = self.read(&[commit.to_owned()], 1 << 24)?;
-        let [Object::Found { kind, bytes }] = objects.as_slice() else {
-            return Err(damaged());
-        };
-        if kind != "commit" {
-            return Err(damaged());
-        }
-        let text = String::from_utf8_lossy(bytes);
-        let line = text.lines().next().unwrap_or_default();
-        line.strip_prefix("tree ")
-            .map(str::to_owned)
-            .ok_or_else(damaged)
+        self.id_of(&format!("{commit}^{{tree}}"))
     }
 
     /// The entries of a tree; each tree is read once.

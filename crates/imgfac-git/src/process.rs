@@ -5,6 +5,7 @@ use std::io::{self, Read, Write};
 use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{self, RecvTimeoutError};
+use std::sync::{Arc, OnceLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -45,8 +46,8 @@ pub struct Author {
 /// The `git` program, as this crate runs it.
 #[derive(Clone, Debug)]
 pub struct Git {
-    settings: Settings,
-    own_ssh: bool,
+    settings: Arc<Settings>,
+    own_ssh: Arc<OnceLock<bool>>,
 }
 
 /// What every call is told, whatever the user's configuration says.
@@ -92,21 +93,27 @@ impl Git {
     /// Git with these settings.
     #[must_use]
     pub fn new(settings: Settings) -> Self {
-        let mut git = Self {
-            settings,
-            own_ssh: true,
+        Self {
+            settings: Arc::new(settings),
+            own_ssh: Arc::default(),
+        }
+    }
+
+    /// Whether ssh is run by a command of ours, which asks nobody. The environment would win over
+    /// the user's `core.sshCommand`, so that has to be looked for; once.
+    fn own_ssh(&self) -> bool {
+        let given = || {
+            ["GIT_SSH_COMMAND", "GIT_SSH"]
+                .iter()
+                .any(|name| std::env::var_os(name).is_some())
         };
-        let given = ["GIT_SSH_COMMAND", "GIT_SSH"]
-            .iter()
-            .any(|name| std::env::var_os(name).is_some());
-        // The environment would win over the user's `core.sshCommand`.
-        git.own_ssh = !given
-            && !git
-                .call("config", "the configuration")
-                .args(["config", "--global", "--get", "core.sshCommand"])
+        let configured = || {
+            self.call("config", "the configuration")
+                .args(["config", "--get", "core.sshCommand"])
                 .run()
-                .is_ok_and(|output| output.status.success());
-        git
+                .is_ok_and(|output| output.status.success())
+        };
+        *self.own_ssh.get_or_init(|| !given() && !configured())
     }
 
     pub(crate) fn time_limit(&self) -> Duration {
@@ -137,12 +144,6 @@ impl Git {
             .env("GIT_LFS_SKIP_SMUDGE", "1")
             .env("GIT_EDITOR", "false")
             .stdin(Stdio::null());
-        if self.own_ssh {
-            command.env(
-                "GIT_SSH_COMMAND",
-                "ssh -o BatchMode=yes -o ConnectTimeout=15 -o ServerAliveInterval=15",
-            );
-        }
         Call {
             git: self,
             command,
@@ -201,6 +202,12 @@ impl Call<'_> {
 
     /// Lets the call reach a server, with the tokens.
     pub(crate) fn with_credentials(mut self) -> Self {
+        if self.git.own_ssh() {
+            self.command.env(
+                "GIT_SSH_COMMAND",
+                "ssh -o BatchMode=yes -o ConnectTimeout=15 -o ServerAliveInterval=15",
+            );
+        }
         for (number, credential) in self.git.settings.credentials.iter().enumerate() {
             if let Some((settings, (variable, secret))) = credential.for_git(number) {
                 for setting in settings {

@@ -14,6 +14,7 @@ use sha2::{Digest, Sha256};
 
 use crate::address::Address;
 use crate::error::Error;
+use crate::interrupt::TemporaryFolder;
 use crate::process::Git;
 use crate::repository::Repository;
 use crate::tree::FileError;
@@ -28,6 +29,7 @@ pub struct Sources {
     git: Git,
     cache: PathBuf,
     parallel: usize,
+    _temporary: Option<Arc<TemporaryFolder>>,
 }
 
 /// Files that are wanted from a branch.
@@ -66,7 +68,19 @@ impl Sources {
             git: git.clone(),
             cache,
             parallel: parallel.max(1),
+            _temporary: None,
         }
+    }
+
+    /// Sources that are kept for this run only.
+    ///
+    /// # Errors
+    /// When no temporary folder can be made.
+    pub fn temporary(git: &Git, parallel: usize) -> Result<Self, Error> {
+        let folder = TemporaryFolder::new().map_err(Error::io(&std::env::temp_dir()))?;
+        let mut sources = Self::new(git, folder.path().to_owned(), parallel);
+        sources._temporary = Some(Arc::new(folder));
+        Ok(sources)
     }
 
     /// Reads files, each branch by its own result. A reason names no folder or address of this

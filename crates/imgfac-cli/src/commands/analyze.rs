@@ -89,9 +89,6 @@ pub(crate) struct Request<'r> {
     pub(crate) format: Format,
 }
 
-/// How often repositories are fetched side by side: servers limit connections of one client.
-const PARALLEL_FETCHES: usize = 8;
-
 /// What a request works with while it looks at a commit, or at the folder.
 pub(crate) struct Round<'d> {
     pub(crate) git: &'d Git,
@@ -161,11 +158,7 @@ impl Request<'_> {
                 &[]
             },
             round.own,
-            imgfac_git::Sources::new(
-                round.git,
-                git::cache_folder(self.analysis.cache_dir.as_ref()),
-                PARALLEL_FETCHES,
-            ),
+            git::sources(round.git, self.analysis.cache_dir.as_ref())?,
         )?;
         let images = factory.configuration.images.values().filter(|image| {
             scope

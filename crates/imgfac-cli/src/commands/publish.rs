@@ -10,7 +10,7 @@ mod message;
 mod place;
 
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use clap::Args;
@@ -26,7 +26,7 @@ use crate::context::Context;
 use crate::discovery::{Discovered, Own};
 use crate::error::CliError;
 use crate::factory::Factory;
-use crate::render::{CommitReport, clean};
+use crate::render::{CommitReport, WARNING, clean};
 
 /// Options of everything that writes state
 #[derive(Debug, Args)]
@@ -94,6 +94,15 @@ pub(crate) fn run(
     git: &Git,
 ) -> Result<u8, CliError> {
     let place = Place::find(context, request.publish, git)?;
+    if request.publish.push
+        && !context.quiet
+        && let Some(files) = place.local_edits(&[])?
+    {
+        writeln!(
+            context.err,
+            "{WARNING}warning:{WARNING:#} what is not committed is not part of this run: {files}"
+        )?;
+    }
     let result = attempts(context, request, git, &place);
     place.repository.forget();
     result
@@ -358,9 +367,4 @@ fn joined(prefix: &str, path: &str) -> String {
         "" => path.to_owned(),
         prefix => format!("{prefix}/{path}"),
     }
-}
-
-/// A path of a checkout for people: below the folder that they named.
-fn shown(directory: &Path, path: &str) -> PathBuf {
-    directory.join(path)
 }

@@ -1,5 +1,6 @@
 //! Where a run reads and writes: a checkout, or a repository that is cloned for the run.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -7,7 +8,7 @@ use imgfac_git::{Address, Advance, Checkout, Git, RemoteUrl, Repository};
 use imgfac_model::Source;
 use imgfac_state::{FileChange, Lock, Store};
 
-use super::{PublishArgs, branch, folder_in_clone, joined, shown};
+use super::{PublishArgs, branch, folder_in_clone, joined};
 use crate::context::Context;
 use crate::error::CliError;
 use crate::render::{self, CommitReport};
@@ -33,6 +34,13 @@ pub(super) struct Place {
     address: Option<Address>,
     /// Runs of one checkout take turns.
     _lock: Option<Lock>,
+}
+
+/// Whether a file says what the factory is to do.
+fn is_configuration(path: &str) -> bool {
+    path == "images.yaml"
+        || path == "imgfac.yaml"
+        || (path.starts_with("images.d/") && path.ends_with(".yaml"))
 }
 
 impl Place {
@@ -197,29 +205,33 @@ impl Place {
 
     /// What a run reads must be committed, and what it writes must not be edited.
     pub(super) fn refuse_local_edits(&self, changes: &[FileChange]) -> Result<(), CliError> {
+        match self.local_edits(changes)? {
+            None => Ok(()),
+            Some(files) => Err(CliError::failed(format!(
+                "these files have changes that are not committed: {files}; nothing was changed"
+            ))
+            .with_hint("commit or discard them; the run works on what is committed")),
+        }
+    }
+
+    /// The files with local edits among the configuration and those of the changes, for people.
+    pub(super) fn local_edits(&self, changes: &[FileChange]) -> Result<Option<String>, CliError> {
+        const SHOWN: usize = 10;
         let Some(checkout) = &self.checkout else {
-            return Ok(());
+            return Ok(None);
         };
         let edits = checkout.local_edits(&self.prefix)?;
         let below = |edit: &String| match self.prefix.as_str() {
             "" => Some(edit.clone()),
             prefix => Some(edit.strip_prefix(prefix)?.strip_prefix('/')?.to_owned()),
         };
+        let changed: BTreeSet<&str> = changes.iter().map(FileChange::path).collect();
         let files: Vec<String> = edits
             .iter()
             .filter_map(below)
-            .filter(|path| {
-                let read = path == "images.yaml"
-                    || path == "imgfac.yaml"
-                    || (path.starts_with("images.d/") && path.ends_with(".yaml"));
-                read || changes.iter().any(|change| change.path() == path)
-            })
-            .map(|path| render::clean(&shown(&self.shown, &path).display().to_string()))
+            .filter(|path| is_configuration(path) || changed.contains(path.as_str()))
+            .map(|path| render::clean(&self.shown.join(path).display().to_string()))
             .collect();
-        if files.is_empty() {
-            return Ok(());
-        }
-        const SHOWN: usize = 10;
         let mut list = files
             .iter()
             .take(SHOWN)
@@ -229,10 +241,7 @@ impl Place {
         if files.len() > SHOWN {
             list.push_str(&format!(" and {} more", files.len() - SHOWN));
         }
-        Err(CliError::failed(format!(
-            "these files have changes that are not committed: {list}; nothing was changed"
-        ))
-        .with_hint("commit or discard them; the run works on what is committed"))
+        Ok((!files.is_empty()).then_some(list))
     }
 
     /// Lets the checkout follow a commit of this run.
