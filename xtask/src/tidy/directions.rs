@@ -9,6 +9,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("imgfac-git", &[]),
     ("imgfac-dockerfile", &["imgfac-model"]),
     ("imgfac-graph", &["imgfac-model"]),
+    ("imgfac-cluster", &["imgfac-model"]),
     (
         "imgfac-state",
         &["imgfac-yaml", "imgfac-git", "imgfac-model"],
@@ -29,6 +30,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     (
         "imgfac-cli",
         &[
+            "imgfac-cluster",
             "imgfac-dockerfile",
             "imgfac-git",
             "imgfac-graph",
