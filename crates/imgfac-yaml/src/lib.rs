@@ -1,5 +1,6 @@
 //! Every YAML call of Image Factory.
 
+mod documents;
 mod emit;
 mod error;
 mod node;
@@ -9,6 +10,7 @@ mod serialize;
 mod value;
 
 pub use crate::{
+    documents::{DocumentError, read_documents},
     emit::Emitter,
     error::Error,
     node::{Document, DuplicateKey, Node},
