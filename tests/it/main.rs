@@ -16,6 +16,10 @@ mod git_faults;
 mod hostile;
 mod init;
 mod options;
+mod api_server;
+mod cluster;
+#[path = "../../crates/imgfac-cluster/tests/it/fake.rs"]
+mod fake;
 mod predecessor;
 mod round_trip;
 mod shop;

@@ -133,6 +133,9 @@ pub(crate) enum Command {
     Synth(commands::synth::SynthArgs),
     /// Analyze, then synth: the main job
     Sync(commands::sync::SyncArgs),
+    // These two have their help, short and long, on their arguments.
+    Apply(commands::apply::ApplyArgs),
+    Diff(commands::diff::DiffArgs),
     /// Show the fleet, or one image
     Status(commands::status::StatusArgs),
     /// Print the JSON Schema of a file

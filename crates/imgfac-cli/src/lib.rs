@@ -4,6 +4,7 @@
 //! documentation.
 
 mod args;
+mod cluster;
 mod commands;
 mod context;
 mod discovery;

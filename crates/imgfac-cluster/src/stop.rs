@@ -1,7 +1,9 @@
 //! Stopping early, without losing the summary.
 
 use std::future::Future;
+use std::pin::pin;
 
+use futures_util::future::select;
 use tokio::sync::watch;
 
 /// Whether the work should end soon: no new request begins, waits end, and what is under way may
@@ -31,6 +33,18 @@ impl Stop {
         Self(receiver)
     }
 
+    /// When the process is interrupted (Ctrl-C) or asked to end, as CI and Kubernetes do.
+    ///
+    /// # Panics
+    /// Outside a Tokio runtime.
+    #[must_use]
+    pub fn on_signal() -> Self {
+        Self::when(async {
+            select(pin!(interrupted()), pin!(terminated())).await;
+            tracing::warn!("stopping: what is under way is finished, nothing new begins");
+        })
+    }
+
     pub(crate) fn is_requested(&self) -> bool {
         *self.0.borrow()
     }
@@ -42,4 +56,26 @@ impl Stop {
             std::future::pending::<()>().await;
         }
     }
+}
+
+async fn interrupted() {
+    if tokio::signal::ctrl_c().await.is_err() {
+        std::future::pending::<()>().await;
+    }
+}
+
+#[cfg(unix)]
+async fn terminated() {
+    use tokio::signal::unix::{SignalKind, signal};
+    match signal(SignalKind::terminate()) {
+        Ok(mut signals) => {
+            signals.recv().await;
+        }
+        Err(_) => std::future::pending().await,
+    }
+}
+
+#[cfg(not(unix))]
+async fn terminated() {
+    std::future::pending().await
 }

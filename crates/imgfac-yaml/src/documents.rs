@@ -61,7 +61,10 @@ mod tests {
             assert!(!error.contains("hunter2"), "{error}");
             assert_eq!(error.lines().count(), 1, "{error}");
         };
-        check("name: a\n---\nname: b\nmore: [hunter2\n", "line 4, column 7");
+        check(
+            "name: a\n---\nname: b\nmore: [hunter2\n",
+            "line 4, column 7",
+        );
         check("name: a\n---\nname: {hunter2: x}\n", "line 3, column 7");
         check("name: a\n---\nname: a\nname: hunter2\n", "line 4, column 1");
         check("- hunter2\n", "line 1, column 1");

@@ -1,9 +1,11 @@
 //! One file a command: arguments to request, library call to report, report to renderer.
 
 pub(crate) mod analyze;
+pub(crate) mod apply;
 pub(crate) mod check;
 pub(crate) mod completions;
 pub(crate) mod deps;
+pub(crate) mod diff;
 pub(crate) mod init;
 pub(crate) mod job;
 pub(crate) mod publish;

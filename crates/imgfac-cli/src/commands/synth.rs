@@ -173,7 +173,8 @@ pub(crate) fn manifest_changes<F: Files>(
     })
 }
 
-fn manifests<F: Files>(
+/// The manifests of a factory; what was left out is told.
+pub(crate) fn manifests<F: Files>(
     context: &mut Context<'_>,
     factory: &Factory<F>,
     fleet: &Fleet,

@@ -1,5 +1,6 @@
 //! From results to text: functions of a value and a writer.
 
+mod cluster;
 mod diagnostics;
 mod json;
 mod style;
@@ -10,6 +11,7 @@ use std::io::{self, Write};
 use crate::error::CliError;
 
 pub(crate) use self::{
+    cluster::{JsonApplied, JsonDifferences, applied, differences},
     diagnostics::{count_errors, diagnostics},
     json::{JsonDiagnostic, JsonReport},
     style::{BOLD, DIM, ERROR, GOOD, WARNING, clean, clean_json, columns, count},

@@ -1,0 +1,99 @@
+//! The API server in memory, on a port of this machine.
+
+use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use crate::fake::{Answer, Call, FakeApi};
+
+/// The only token that it accepts.
+pub(crate) const TOKEN: &str = "s3cr3t-t0ken";
+
+/// A server that answers until the tests end.
+pub(crate) struct ApiServer {
+    api: Arc<Mutex<FakeApi>>,
+    address: String,
+}
+
+impl ApiServer {
+    pub(crate) fn start(api: FakeApi) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        let api = Arc::new(Mutex::new(api));
+        let shared = Arc::clone(&api);
+        std::thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let api = Arc::clone(&shared);
+                // A client that goes away is its own affair.
+                std::thread::spawn(move || serve(&stream, &api).ok());
+            }
+        });
+        Self { api, address }
+    }
+
+    pub(crate) fn api(&self) -> MutexGuard<'_, FakeApi> {
+        self.api.lock().unwrap()
+    }
+
+    /// A kubeconfig whose current context leads here.
+    pub(crate) fn kubeconfig(&self) -> String {
+        format!(
+            "apiVersion: v1
+kind: Config
+current-context: here
+clusters:
+- {{name: fake, cluster: {{server: 'http://{}'}}}}
+users:
+- {{name: ci, user: {{token: {TOKEN}}}}}
+- {{name: stranger, user: {{token: wrong-{TOKEN}}}}}
+contexts:
+- {{name: here, context: {{cluster: fake, user: ci}}}}
+- {{name: stranger, context: {{cluster: fake, user: stranger}}}}
+",
+            self.address
+        )
+    }
+}
+
+/// Answers the requests of one connection.
+fn serve(stream: &TcpStream, api: &Mutex<FakeApi>) -> io::Result<()> {
+    let mut reader = BufReader::new(stream);
+    loop {
+        let mut line = String::new();
+        if reader.read_line(&mut line)? == 0 {
+            return Ok(());
+        }
+        let mut words = line.split(' ');
+        let (method, target) = (words.next().unwrap(), words.next().unwrap());
+        let (mut length, mut content_type, mut known) = (0, String::new(), false);
+        loop {
+            let mut header = String::new();
+            reader.read_line(&mut header)?;
+            let Some((name, value)) = header.trim_end().split_once(": ") else {
+                break;
+            };
+            match name.to_ascii_lowercase().as_str() {
+                "content-length" => length = value.parse().unwrap(),
+                "content-type" => value.clone_into(&mut content_type),
+                "authorization" => known = value == format!("Bearer {TOKEN}"),
+                _ => {}
+            }
+        }
+        let mut body = vec![0; length];
+        reader.read_exact(&mut body)?;
+        let call = Call::new(method, target, &content_type, body);
+        let answer = if known {
+            api.lock().unwrap().answer(&call)?
+        } else {
+            Answer::status(401, "Unauthorized", "Unauthorized")
+        };
+        let body = answer.body.to_string();
+        let mut stream = stream;
+        write!(
+            stream,
+            "HTTP/1.1 {} X\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+            answer.code,
+            body.len()
+        )?;
+    }
+}

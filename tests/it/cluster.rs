@@ -1,0 +1,378 @@
+//! `apply` and `diff`, against an API server in memory.
+
+use imgfac_tests::{Outcome, Sandbox};
+use insta::assert_snapshot;
+use serde_json::{Value, json};
+
+use crate::api_server::{ApiServer, TOKEN};
+use crate::fake::{Answer, FakeApi, Trouble};
+use crate::sandbox;
+
+/// The manifests of a small factory, by hand, so that these tests stand still when synthesis moves.
+const MANIFESTS: &str = r#"
+apiVersion: v1
+kind: Namespace
+metadata: {name: imgfac, labels: {app.kubernetes.io/managed-by: imgfac, kargo.akuity.io/project: "true"}}
+---
+apiVersion: kargo.akuity.io/v1alpha1
+kind: Project
+metadata: {name: imgfac, labels: {app.kubernetes.io/managed-by: imgfac}}
+---
+apiVersion: kargo.akuity.io/v1alpha1
+kind: Stage
+metadata: {name: analyze-web, namespace: imgfac, labels: {app.kubernetes.io/managed-by: imgfac}}
+spec:
+  requestedFreight:
+  - origin: {kind: Warehouse, name: web}
+    sources: {direct: true}
+---
+apiVersion: kargo.akuity.io/v1alpha1
+kind: Warehouse
+metadata: {name: web, namespace: imgfac, labels: {app.kubernetes.io/managed-by: imgfac}}
+spec:
+  interval: 10m0s
+  freightCreationPolicy: Automatic
+---
+apiVersion: kargo.akuity.io/v1alpha1
+kind: Warehouse
+metadata: {name: redis, namespace: imgfac, labels: {app.kubernetes.io/managed-by: imgfac}}
+spec:
+  interval: 24h0m0s
+"#;
+
+/// A folder with manifests, and with a kubeconfig for a server.
+fn folder(server: &ApiServer) -> Sandbox {
+    let sandbox = sandbox();
+    sandbox.write("kubeconfig", server.kubeconfig());
+    sandbox.write("all.yaml", MANIFESTS);
+    sandbox
+}
+
+const APPLY: &[&str] = &["apply", "--file", "all.yaml"];
+const DIFF: &[&str] = &["diff", "--file", "all.yaml"];
+const PRUNE: &[&str] = &["apply", "--file", "all.yaml", "--prune"];
+
+/// Runs the program; its output never has the token in it.
+fn run(sandbox: &Sandbox, arguments: &[&str]) -> Outcome {
+    let mut command = sandbox.command(arguments);
+    command.env("KUBECONFIG", sandbox.path().join("kubeconfig"));
+    let outcome = sandbox.run_command(&mut command);
+    assert!(!outcome.to_string().contains(TOKEN), "{outcome}");
+    outcome
+}
+
+#[test]
+fn manifests_are_compared_applied_and_pruned() {
+    let server = ApiServer::start(FakeApi::new());
+    let sandbox = folder(&server);
+    assert_snapshot!(run(&sandbox, DIFF), @"
+    exit 4
+    --- stdout
+    new      Namespace imgfac
+    new      Project imgfac
+    new      Stage analyze-web
+    new      Warehouse web
+    new      Warehouse redis
+    5 new, 0 as in the manifests
+    --- stderr
+    ");
+    assert_snapshot!(run(&sandbox, &[APPLY, &["--dry-run"]].concat()), @"
+    exit 0
+    --- stdout
+      created  Namespace imgfac
+      created  Project imgfac
+      created  Warehouse web
+      created  Warehouse redis
+      created  Stage analyze-web
+    Dry run: 5 created, 0 unchanged
+    --- stderr
+    ");
+    assert!(server.api().names().is_empty());
+    assert_snapshot!(run(&sandbox, APPLY), @"
+    exit 0
+    --- stdout
+      created  Namespace imgfac
+      created  Project imgfac
+      created  Warehouse web
+      created  Warehouse redis
+      created  Stage analyze-web
+    5 created, 0 unchanged
+    --- stderr
+    ");
+    assert_snapshot!(run(&sandbox, APPLY), @"
+    exit 0
+    --- stdout
+    5 unchanged
+    --- stderr
+    ");
+    assert_snapshot!(run(&sandbox, DIFF), @"
+    exit 0
+    --- stdout
+    5 as in the manifests
+    --- stderr
+    ");
+
+    let (without_redis, _) = MANIFESTS.rsplit_once("---").unwrap();
+    sandbox.write("all.yaml", without_redis.replace("10m0s", "5m0s"));
+    assert_snapshot!(run(&sandbox, DIFF), @"
+    exit 4
+    --- stdout
+    changed  Warehouse web
+            namespace: imgfac
+          spec:
+            freightCreationPolicy: Automatic
+        -   interval: 10m0s
+        +   interval: 5m0s
+    gone     Warehouse redis; imgfac apply --prune deletes it
+    1 changed, 1 gone, 3 as in the manifests
+    --- stderr
+    ");
+    assert_snapshot!(run(&sandbox, PRUNE), @"
+    exit 0
+    --- stdout
+      changed  Warehouse web
+      pruned   Warehouse redis
+    1 changed, 3 unchanged, 1 pruned
+    --- stderr
+    ");
+    assert!(server.api().get("Warehouse", "redis").is_none());
+    assert_eq!(run(&sandbox, DIFF).code, 0);
+}
+
+#[test]
+fn a_factory_is_applied_without_a_file() {
+    let server = ApiServer::start(FakeApi::new());
+    let sandbox = folder(&server);
+    sandbox.write(
+        "images.yaml",
+        "- {name: redis, repository: library/redis, allowTags: ^7$}\n",
+    );
+    assert_eq!(
+        run(&sandbox, &["apply", "--prune", "-q"]).to_string(),
+        "exit 0\n--- stdout\n--- stderr\n"
+    );
+    assert!(server.api().get("Warehouse", "redis").is_some());
+    assert_eq!(run(&sandbox, &["diff"]).code, 0);
+    assert_eq!(run(&sandbox, &["synth"]).code, 0);
+    let file = "dist/image-factory.k8s.yaml";
+    assert_eq!(
+        run(&sandbox, &["diff", "--file", file]).code,
+        0,
+        "the file says the same"
+    );
+
+    // Its state cannot be read, so something may be missing from the manifests.
+    sandbox.write("state/images/redis.yaml", "name: [redis\n");
+    let outcome = run(&sandbox, &["apply", "--prune"]);
+    assert_eq!(outcome.code, 3);
+    assert!(
+        outcome
+            .stdout
+            .contains("not pruned     1 problem kept something out"),
+        "{outcome}"
+    );
+    assert!(server.api().get("Warehouse", "redis").is_some());
+    let outcome = run(&sandbox, &["diff"]);
+    assert_eq!(outcome.code, 3);
+    assert!(
+        outcome.stderr.contains("what would be pruned is not shown"),
+        "{outcome}"
+    );
+}
+
+#[test]
+fn failures_are_told_one_by_one() {
+    let server = ApiServer::start(FakeApi::new());
+    let sandbox = folder(&server);
+    assert_eq!(run(&sandbox, APPLY).code, 0);
+    let edited = json!({"apiVersion": "kargo.akuity.io/v1alpha1", "kind": "Warehouse",
+        "metadata": {"name": "web", "namespace": "imgfac"}, "spec": {"interval": "1h0m0s"}});
+    let mut api = server.api();
+    api.put("kubectl-edit", &edited);
+    api.trouble("PATCH", "/warehouses/redis", 9, || {
+        Trouble::Answer(Answer::status(
+            403,
+            "Forbidden",
+            r#"warehouses.kargo.akuity.io "redis" is forbidden: User "ci" cannot patch resource "warehouses" in API group "kargo.akuity.io" in the namespace "imgfac""#,
+        ))
+    });
+    drop(api);
+    assert_snapshot!(run(&sandbox, DIFF), @r#"
+    exit 3
+    --- stdout
+    changed  Warehouse web
+            namespace: imgfac
+          spec:
+            freightCreationPolicy: Automatic
+        -   interval: 1h0m0s
+        +   interval: 10m0s
+        conflict: "kubectl-edit" owns .spec.interval; apply needs --force-conflicts
+      failed   Warehouse redis: not allowed to patch warehouses.kargo.akuity.io in namespace imgfac
+      hint: a Role with verb "patch" on "warehouses.kargo.akuity.io" allows it
+    1 changed, 1 failed, 3 as in the manifests
+    --- stderr
+    "#);
+    assert_snapshot!(run(&sandbox, PRUNE), @r#"
+    exit 3
+    --- stdout
+      failed   Warehouse web: "kubectl-edit" owns .spec.interval
+      failed   Warehouse redis: not allowed to patch warehouses.kargo.akuity.io in namespace imgfac
+      hint: a Role with verb "patch" on "warehouses.kargo.akuity.io" allows it
+      hint: take these fields over with --force-conflicts, or leave them out of the manifests
+      not pruned     not everything could be applied
+    3 unchanged, 2 failed
+    --- stderr
+    "#);
+    let json: Value =
+        serde_json::from_str(&run(&sandbox, &[APPLY, &["--format", "json"]].concat()).stdout)
+            .unwrap();
+    assert_eq!(json["counts"]["failed"], 2);
+    let failed = json["objects"].as_array().unwrap().iter();
+    let failed: Vec<_> = failed
+        .filter(|object| object["outcome"] == "failed")
+        .collect();
+    insta::assert_json_snapshot!(failed[0], @r#"
+    {
+      "kind": "Warehouse",
+      "apiVersion": "kargo.akuity.io/v1alpha1",
+      "namespace": "imgfac",
+      "name": "web",
+      "outcome": "failed",
+      "error": "\"kubectl-edit\" owns .spec.interval",
+      "remedy": "take these fields over with --force-conflicts, or leave them out of the manifests"
+    }
+    "#);
+}
+
+#[test]
+fn a_difference_is_data_for_machines_too() {
+    let server = ApiServer::start(FakeApi::new());
+    let sandbox = folder(&server);
+    let json: Value =
+        serde_json::from_str(&run(&sandbox, &[DIFF, &["--format", "json"]].concat()).stdout)
+            .unwrap();
+    assert_eq!(json["same"], 0);
+    insta::assert_json_snapshot!(json["objects"][0], @r#"
+    {
+      "kind": "Namespace",
+      "apiVersion": "v1",
+      "namespace": null,
+      "name": "imgfac",
+      "difference": "new",
+      "live": null,
+      "wanted": null,
+      "conflicts": [],
+      "error": null,
+      "remedy": null
+    }
+    "#);
+}
+
+#[test]
+fn a_file_may_be_a_part_but_must_be_manifests() {
+    let server = ApiServer::start(FakeApi::new());
+    let sandbox = folder(&server);
+    assert_eq!(run(&sandbox, APPLY).code, 0);
+    sandbox.write("part.yaml", "# a part\n---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: a, namespace: imgfac}\ndata: {zip: \"0123\"}\n");
+    assert_snapshot!(run(&sandbox, &["apply", "--file", "part.yaml"]), @"
+    exit 0
+    --- stdout
+      created  ConfigMap a
+    1 created, 0 unchanged
+    --- stderr
+    ");
+    assert_snapshot!(run(&sandbox, &["apply", "--file", "part.yaml", "--prune"]), @"
+    exit 2
+    --- stdout
+    --- stderr
+    error: cannot prune: the file has no Project, so it is not the manifests of a whole factory
+    hint: leave --prune out, or give all manifests
+    ");
+    sandbox.write("broken.yaml", "kind: ConfigMap\n---\n- a\n");
+    assert_snapshot!(run(&sandbox, &["diff", "--file", "broken.yaml"]), @"
+    exit 1
+    --- stdout
+    --- stderr
+    error: document 1 of broken.yaml: apiVersion is missing
+    ");
+    sandbox.write("broken.yaml", "kind: [ConfigMap\n");
+    assert_snapshot!(run(&sandbox, &["diff", "--file", "broken.yaml"]), @"
+    exit 1
+    --- stdout
+    --- stderr
+    error: broken.yaml is no file of manifests: unclosed bracket '[' at line 1, column 7
+    ");
+}
+
+#[test]
+fn wrong_credentials_and_contexts_are_named() {
+    let server = ApiServer::start(FakeApi::new());
+    let sandbox = folder(&server);
+    assert_snapshot!(run(&sandbox, &[APPLY, &["--context", "stranger"]].concat()), @"
+    exit 1
+    --- stdout
+    --- stderr
+    error: the cluster does not accept the credentials (401)
+    hint: log in again, or choose another context with --context
+    ");
+    assert_snapshot!(run(&sandbox, &[APPLY, &["--context", "typo"]].concat()), @r#"
+    exit 1
+    --- stdout
+    --- stderr
+    error: the kubeconfig $DIR/kubeconfig has no context "typo"
+    hint: choose one with --context: here, stranger
+    "#);
+    let nowhere = sandbox.run(APPLY);
+    assert_snapshot!(nowhere, @"
+    exit 1
+    --- stdout
+    --- stderr
+    error: no cluster is configured: KUBECONFIG is not set, there is no ~/.kube/config, and this is no pod
+    hint: name a kubeconfig with KUBECONFIG=FILE
+    ");
+}
+
+#[cfg(unix)]
+#[test]
+fn an_interrupted_run_tells_what_it_did() {
+    use std::process::Stdio;
+
+    let mut api = FakeApi::new();
+    // The project never gets ready, so the run waits until it is told to end.
+    api.ready_after = None;
+    let (sender, looked) = std::sync::mpsc::channel();
+    let mut made = false;
+    api.after_with(move |_, line| {
+        if line.ends_with("/projects/imgfac") {
+            if made && line.starts_with("GET") {
+                // The test needs the first only.
+                let _ = sender.send(());
+            }
+            made |= line.starts_with("PATCH");
+        }
+    });
+    let server = ApiServer::start(api);
+    let sandbox = folder(&server);
+    let child = sandbox
+        .command(PRUNE)
+        .env("KUBECONFIG", sandbox.path().join("kubeconfig"))
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    looked.recv().unwrap();
+    let killed = std::process::Command::new("kill")
+        .args(["-INT", &child.id().to_string()])
+        .status()
+        .unwrap();
+    assert!(killed.success());
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(3));
+    assert_snapshot!(String::from_utf8(output.stdout).unwrap(), @"
+      created  Namespace imgfac
+      created  Project imgfac
+      not attempted  3 objects: the run was stopped
+      not pruned     not everything could be applied
+    2 created, 0 unchanged, 3 not attempted
+    ");
+}
