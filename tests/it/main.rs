@@ -6,26 +6,26 @@
 )]
 
 mod analyze;
+mod api_server;
 mod check;
+mod cluster;
 mod deps;
 mod disk;
 mod example;
+mod fake;
 mod git;
 mod git_crowd;
 mod git_faults;
 mod hostile;
 mod init;
 mod options;
-mod api_server;
-mod cluster;
-#[path = "../../crates/imgfac-cluster/tests/it/fake.rs"]
-mod fake;
 mod predecessor;
 mod round_trip;
 mod shop;
 mod status;
 mod sync;
 mod synth;
+#[path = "../../crates/imgfac-cluster/tests/it/api_server.rs"]
 
 use imgfac_tests::Sandbox;
 

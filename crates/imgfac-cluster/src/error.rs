@@ -139,6 +139,9 @@ impl RequestError {
                     _ => return None,
                 }
             }
+            Self::Connection { reason, .. } if reason.contains("certificate") => {
+                "the kubeconfig should name the authority that signs the cluster's certificate: certificate-authority-data".into()
+            }
             Self::Connection { .. } => {
                 "is this the right cluster? choose another with --context or KUBECONFIG".into()
             }

@@ -5,6 +5,7 @@
     reason = "helpers of tests fail by panicking, as tests do"
 )]
 
+mod api_server;
 mod apply;
 mod cluster;
 mod connect;
@@ -12,4 +13,5 @@ mod diff;
 mod emergency;
 mod fake;
 mod prune;
+mod tls;
 mod trouble;

@@ -1,6 +1,11 @@
 //! The API server in memory, on a port of this machine.
 
-use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
+#![allow(
+    dead_code,
+    reason = "two test programs share this file, and each uses a part of it"
+)]
+
+use std::io::{self, BufRead as _, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex, MutexGuard};
 
@@ -17,15 +22,23 @@ pub(crate) struct ApiServer {
 
 impl ApiServer {
     pub(crate) fn start(api: FakeApi) -> Self {
+        Self::start_with(api, Ok)
+    }
+
+    /// A server that wraps each connection, such as in TLS.
+    pub(crate) fn start_with<S: Read + Write>(
+        api: FakeApi,
+        wrap: impl Fn(TcpStream) -> io::Result<S> + Clone + Send + 'static,
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap().to_string();
         let api = Arc::new(Mutex::new(api));
         let shared = Arc::clone(&api);
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
-                let api = Arc::clone(&shared);
+                let (api, wrap) = (Arc::clone(&shared), wrap.clone());
                 // A client that goes away is its own affair.
-                std::thread::spawn(move || serve(&stream, &api).ok());
+                std::thread::spawn(move || serve(wrap(stream)?, &api));
             }
         });
         Self { api, address }
@@ -37,12 +50,17 @@ impl ApiServer {
 
     /// A kubeconfig whose current context leads here.
     pub(crate) fn kubeconfig(&self) -> String {
+        self.kubeconfig_with("http", "")
+    }
+
+    /// The same with another scheme and further keys of the cluster, each after a comma.
+    pub(crate) fn kubeconfig_with(&self, scheme: &str, keys: &str) -> String {
         format!(
             "apiVersion: v1
 kind: Config
 current-context: here
 clusters:
-- {{name: fake, cluster: {{server: 'http://{}'}}}}
+- {{name: fake, cluster: {{server: '{scheme}://{}'{keys}}}}}
 users:
 - {{name: ci, user: {{token: {TOKEN}}}}}
 - {{name: stranger, user: {{token: wrong-{TOKEN}}}}}
@@ -56,7 +74,7 @@ contexts:
 }
 
 /// Answers the requests of one connection.
-fn serve(stream: &TcpStream, api: &Mutex<FakeApi>) -> io::Result<()> {
+fn serve(stream: impl Read + Write, api: &Mutex<FakeApi>) -> io::Result<()> {
     let mut reader = BufReader::new(stream);
     loop {
         let mut line = String::new();
@@ -88,12 +106,13 @@ fn serve(stream: &TcpStream, api: &Mutex<FakeApi>) -> io::Result<()> {
             Answer::status(401, "Unauthorized", "Unauthorized")
         };
         let body = answer.body.to_string();
-        let mut stream = stream;
+        let stream = reader.get_mut();
         write!(
             stream,
             "HTTP/1.1 {} X\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
             answer.code,
             body.len()
         )?;
+        stream.flush()?;
     }
 }
