@@ -66,8 +66,8 @@ impl Live {
 impl Cluster {
     /// Lists the kinds that the manifests have in namespaces, and those that are pruned.
     ///
-    /// What the credentials do not allow is kept for the objects that it concerns; other failures
-    /// are those of the run.
+    /// A list that fails is kept for the objects that it concerns, unless nothing else would fare
+    /// better.
     pub(crate) async fn live(
         &self,
         catalog: &Catalog,
@@ -102,10 +102,10 @@ impl Cluster {
             }
             match self.list(resource, &kind, &namespace, stop).await {
                 Ok(objects) => live.objects.extend(objects),
-                Err(error @ (RequestError::Forbidden(_) | RequestError::Refused { .. })) => {
+                Err(error) if error.is_fatal() => return Err(error),
+                Err(error) => {
                     live.failed.insert((kind, namespace), error);
                 }
-                Err(error) => return Err(error),
             }
         }
         Ok(live)

@@ -181,11 +181,20 @@ fn refused(
         }),
         409 => {
             let conflicts = field_conflicts(status);
-            Attempt::Failed(if conflicts.is_empty() {
-                RequestError::Refused { code, message }
-            } else {
-                RequestError::Conflict(conflicts)
-            })
+            if !conflicts.is_empty() {
+                return Attempt::Failed(RequestError::Conflict(conflicts));
+            }
+            let error = RequestError::Refused { code, message };
+            // A controller wrote the object in the middle of the request. The server itself tries
+            // a few times before it says so.
+            if status.message.contains("the object has been modified") {
+                return Attempt::Again {
+                    undone: true,
+                    after,
+                    error,
+                };
+            }
+            Attempt::Failed(error)
         }
         429 | 500 | 502..=504 => Attempt::Again {
             undone: code == 429,

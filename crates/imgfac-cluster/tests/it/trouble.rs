@@ -64,6 +64,30 @@ fn a_lost_connection_is_made_again() {
 }
 
 #[test]
+fn an_object_that_a_controller_writes_meanwhile_is_applied_again() {
+    let server = troubled(2, || {
+        Trouble::Answer(Answer::status(
+            409,
+            "Conflict",
+            "Operation cannot be fulfilled: the object has been modified; please apply your changes to the latest version",
+        ))
+    });
+    let (applied, _) = apply(&server, Options::default());
+    assert_eq!(applied.counts().created, 6, "{}", told(&applied));
+    assert_eq!(server.api().count("PATCH", WEB), 3);
+}
+
+#[test]
+fn a_list_that_fails_concerns_its_kind_only() {
+    let mut api = FakeApi::new();
+    api.trouble("GET", "/warehouses", 9, failing(500, None));
+    let server = Server::new(api);
+    let (applied, _) = apply(&server, Options::default());
+    assert_eq!((applied.counts().created, applied.counts().failed), (5, 1));
+    assert_eq!(server.api().count("PATCH", WEB), 0);
+}
+
+#[test]
 fn the_server_says_how_long_to_wait() {
     let server = troubled(2, failing(429, Some(40)));
     let (applied, waited) = apply(&server, Options::default());
