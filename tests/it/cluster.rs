@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use crate::api_server::{ApiServer, TOKEN};
 use crate::fake::{Answer, FakeApi, Trouble};
 use crate::sandbox;
+use crate::shop::shop;
 
 /// The manifests of a small factory, by hand, so that these tests stand still when synthesis moves.
 const MANIFESTS: &str = r#"
@@ -142,37 +143,52 @@ fn manifests_are_compared_applied_and_pruned() {
 #[test]
 fn a_factory_is_applied_without_a_file() {
     let server = ApiServer::start(FakeApi::new());
-    let sandbox = folder(&server);
-    sandbox.write(
-        "images.yaml",
-        "- {name: redis, repository: library/redis, allowTags: ^7$}\n",
-    );
+    let sandbox = shop();
+    sandbox.write("kubeconfig", server.kubeconfig());
+    let imgfac = |arguments: &[&str]| run(&sandbox, &[&["-C", "factory"], arguments].concat());
+    assert_eq!(imgfac(&["sync"]).code, 0);
+    let silent = "exit 0\n--- stdout\n--- stderr\n";
+    assert_eq!(imgfac(&["apply", "--prune", "-q"]).to_string(), silent);
+    let file = sandbox.read("factory/dist/image-factory.k8s.yaml");
+    let documents = file.lines().filter(|line| *line == "---").count();
     assert_eq!(
-        run(&sandbox, &["apply", "--prune", "-q"]).to_string(),
-        "exit 0\n--- stdout\n--- stderr\n"
+        server.api().names().len(),
+        documents,
+        "all that synth writes"
     );
-    assert!(server.api().get("Warehouse", "redis").is_some());
-    assert_eq!(run(&sandbox, &["diff"]).code, 0);
-    assert_eq!(run(&sandbox, &["synth"]).code, 0);
-    let file = "dist/image-factory.k8s.yaml";
+    assert_eq!(imgfac(&["diff"]).code, 0);
     assert_eq!(
-        run(&sandbox, &["diff", "--file", file]).code,
-        0,
-        "the file says the same"
+        imgfac(&["apply"]).stdout,
+        format!("{documents} unchanged\n")
     );
 
-    // Its state cannot be read, so something may be missing from the manifests.
-    sandbox.write("state/images/redis.yaml", "name: [redis\n");
-    let outcome = run(&sandbox, &["apply", "--prune"]);
+    // One image leaves the factory and another comes.
+    let images = sandbox.read("factory/images.yaml");
+    sandbox.write(
+        "factory/images.yaml",
+        images
+            .replace("- name: redis\n", "- name: valkey\n")
+            .replace("library/redis", "valkey/valkey"),
+    );
+    assert_eq!(imgfac(&["sync"]).code, 0);
+    assert_eq!(imgfac(&["diff"]).code, 4);
+    assert_eq!(imgfac(&["apply", "--prune", "-q"]).code, 0);
+    assert!(server.api().get("Warehouse", "redis").is_none());
+    assert!(server.api().get("Warehouse", "valkey").is_some());
+    assert_eq!(imgfac(&["diff"]).code, 0);
+
+    // A state cannot be read, so something may be missing from the manifests.
+    sandbox.write("factory/state/images/valkey.yaml", "name: [valkey\n");
+    let outcome = imgfac(&["apply", "--prune"]);
     assert_eq!(outcome.code, 3);
     assert!(
         outcome
             .stdout
-            .contains("not pruned     1 problem kept something out"),
+            .contains("not pruned     1 problem kept something out of the manifests"),
         "{outcome}"
     );
-    assert!(server.api().get("Warehouse", "redis").is_some());
-    let outcome = run(&sandbox, &["diff"]);
+    assert!(server.api().get("Warehouse", "valkey").is_some());
+    let outcome = imgfac(&["diff"]);
     assert_eq!(outcome.code, 3);
     assert!(
         outcome.stderr.contains("what would be pruned is not shown"),
