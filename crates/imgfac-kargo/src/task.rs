@@ -182,7 +182,7 @@ fn plan() -> Step {
         ("last", "vars.last"),
         (
             "fresh",
-            r#"map(filter(vars.facts, .from == "" && .to != ""), {"key": .key, "digest": .to})"#,
+            r#"map(filter(vars.facts, .from == "" && .to != ""), ({"key": .key, "digest": .to}))"#,
         ),
         ("baselines", "vars.baselines"),
         ("pending", "vars.pending"),
@@ -219,9 +219,10 @@ fn remember() -> Step {
 fn wait(settings: &Settings) -> Step {
     let vars = [
         var("last", "task.outputs.plan.last"),
+        // The language makes nil of two empty lists together.
         var(
             "baselines",
-            "concat(task.outputs.plan.baselines, task.outputs.plan.fresh)",
+            "len(task.outputs.plan.fresh) > 0 ? concat(task.outputs.plan.baselines, task.outputs.plan.fresh) : task.outputs.plan.baselines",
         ),
         var(
             "parents",
@@ -288,15 +289,15 @@ fn causes() -> Step {
         ),
         (
             "causes",
-            r#"map(vars.pending, {"base": .base, "from": .from, "to": .to, "since": .since})"#,
+            r#"map(vars.pending, ({"base": .base, "from": .from, "to": .to, "since": .since}))"#,
         ),
         (
             "digests",
-            r#"map(filter(vars.facts, .to != ""), {"base": .base, "digest": .to})"#,
+            r#"map(filter(vars.facts, .to != ""), ({"base": .base, "digest": .to}))"#,
         ),
         (
             "baselines",
-            r#"map(filter(vars.facts, .to != "" || .from != ""), {"key": .key, "digest": .to != "" ? .to : .from})"#,
+            r#"map(filter(vars.facts, .to != "" || .from != ""), ({"key": .key, "digest": .to != "" ? .to : .from}))"#,
         ),
     ])))
     .named("causes")

@@ -7,6 +7,9 @@
 )]
 
 mod conformance;
+mod decisions;
+mod expr;
 mod fleet;
+mod kargo;
 mod manifests;
 mod properties;

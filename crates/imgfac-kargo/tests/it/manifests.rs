@@ -1,9 +1,11 @@
 //! Whole manifests of a small fleet.
 
-use imgfac_kargo::Resource;
-use imgfac_model::Branch;
+use imgfac_kargo::{Action, Resource, Uses};
+use imgfac_model::{
+    Branch, Criticality, Delay, ReceiverKind, Reference, SecretName, WebhookReceiver,
+};
 
-use crate::fleet::{Owned, external, managed, small};
+use crate::fleet::{Owned, external, managed, published, small, stands_on, update};
 
 #[test]
 fn a_small_fleet() {
@@ -92,4 +94,196 @@ fn the_enrolment_decides_and_not_what_was_known_d05() {
         text.contains("branch: 2.x") || text.contains("branch: \"2.x\""),
         "{text}"
     );
+}
+
+/// `images` stand on each other as named; all are published but those that begin with `new`.
+fn cascade(images: &[(&str, &[&str])]) -> Owned {
+    let mut fleet = Owned::default();
+    fleet.bases(&["node:22"]);
+    for (name, parents) in images {
+        let it = fleet.image(managed(
+            name,
+            &format!("ghcr.io/acme/{name}"),
+            "acme/x",
+            "Dockerfile",
+        ));
+        if !name.starts_with("new") {
+            it.1 = published("main");
+        }
+        stands_on(it, &["node-22"], parents);
+    }
+    fleet
+}
+
+/// The rebuilds of a fleet: image, bases with delay and hold, and what is wrong.
+fn rebuilds(fleet: &Owned) -> String {
+    let manifests = fleet.synthesize();
+    let mut lines = Vec::new();
+    for resource in manifests.resources() {
+        let Resource::Stage(stage) = resource else {
+            continue;
+        };
+        let vars = &stage.spec.promotion_template.spec.vars;
+        let Some(bases) = vars.iter().find(|var| var.name == "bases") else {
+            continue;
+        };
+        let bases: Vec<serde_json::Value> =
+            serde_json::from_str(bases.value.as_ref().unwrap().as_str()).unwrap();
+        let bases: Vec<_> = bases
+            .iter()
+            .map(|base| {
+                let text = |key: &str| base[key].as_str().unwrap_or("-").to_owned();
+                format!("{}+{} by {}", text("delay"), text("hold"), text("stage"))
+            })
+            .collect();
+        lines.push(format!("{}: {}", stage.metadata.name, bases.join(", ")));
+    }
+    lines.extend(manifests.problems.iter().map(|it| format!("! {it}")));
+    lines.join("\n")
+}
+
+#[test]
+fn children_come_after_their_parents() {
+    let mut fleet = cascade(&[("a", &[]), ("b", &["a"]), ("c", &["a", "b"])]);
+    fleet.images[1].0.criticality = Criticality::Critical;
+    fleet.images[2].0.cascade_delay = Delay::new("2h").ok();
+    insta::assert_snapshot!(rebuilds(&fleet), @"
+    rebuild-trigger-a: 168h0m0s+20m by observe-node-22
+    rebuild-trigger-b: 0h30m0s+0m by observe-image-a, 168h0m0s+40m by observe-node-22
+    rebuild-trigger-c: 2h0m0s+20m by observe-image-a, 2h0m0s+0m by observe-image-b, 168h0m0s+60m by observe-node-22
+    ");
+}
+
+#[test]
+fn a_parent_that_was_never_published_breaks_nothing() {
+    insta::assert_snapshot!(rebuilds(&cascade(&[("new-a", &[]), ("b", &["new-a"])])), @"
+    rebuild-trigger-b: 168h0m0s+40m by observe-node-22
+    rebuild-trigger-new-a: 168h0m0s+20m by observe-node-22
+    ");
+}
+
+#[test]
+fn a_circle_does_not_rebuild_itself_for_ever() {
+    insta::assert_snapshot!(rebuilds(&cascade(&[("a", &["b"]), ("b", &["a"]), ("c", &["a"])])), @"
+    rebuild-trigger-a: 168h0m0s+20m by observe-node-22
+    rebuild-trigger-b: 168h0m0s+40m by observe-node-22
+    rebuild-trigger-c: 0h30m0s+0m by observe-image-a, 168h0m0s+40m by observe-node-22
+    ! image a: it stands on b in a circle: a push of that does not rebuild it, which would never end
+    ! image b: it stands on a in a circle: a push of that does not rebuild it, which would never end
+    ");
+}
+
+#[test]
+fn what_is_pinned_or_not_needed_rebuilds_nothing() {
+    let mut fleet = cascade(&[("a", &[]), ("b", &["a"])]);
+    let digest = format!("debian:12@sha256:{}", "0".repeat(64));
+    fleet.bases(&[&digest, "alpine:3"]);
+    let state = fleet.images[1].1.as_mut().unwrap();
+    state.base_images = fleet.bases.keys().cloned().collect();
+    state.unused_bases = vec![Reference::parse("alpine:3").unwrap()];
+    state.managed_bases[0].reference =
+        Reference::parse(&format!("ghcr.io/acme/a@sha256:{}", "1".repeat(64))).unwrap();
+    insta::assert_snapshot!(rebuilds(&fleet), @"
+    rebuild-trigger-a: 168h0m0s+20m by observe-node-22
+    rebuild-trigger-b: 168h0m0s+40m by observe-node-22
+    ");
+    // All bases are watched and noted all the same.
+    let text = fleet.synthesize().to_yaml().unwrap();
+    for stage in ["observe-alpine-3", "observe-debian-12-sha256-000000000000"] {
+        assert!(text.contains(&format!("name: {stage}\n")), "{stage}");
+    }
+}
+
+#[test]
+fn what_is_missing_is_told_and_the_rest_is_there() {
+    let mut fleet = cascade(&[("a", &["gone"]), ("b", &[])]);
+    stands_on(&mut fleet.images[1], &["node-22", "lost"], &[]);
+    insta::assert_snapshot!(rebuilds(&fleet), @"
+    rebuild-trigger-a: 168h0m0s+20m by observe-node-22
+    rebuild-trigger-b: 168h0m0s+20m by observe-node-22
+    ! image a: it stands on gone, which is not among the images that are watched: its pushes do not rebuild it
+    ! image b: it stands on lost, of which there is no usable state: its updates do not rebuild it
+    ");
+}
+
+#[test]
+fn secrets_have_a_place_and_no_value() {
+    let mut fleet = small();
+    fleet.settings.webhook_receivers = vec![WebhookReceiver {
+        name: SecretName::new("github").unwrap(),
+        kind: ReceiverKind::GitHub,
+        secret: SecretName::new("github-webhook").unwrap(),
+    }];
+    let manifests = fleet.synthesize();
+    let text = manifests.secrets_to_yaml().unwrap();
+    assert!(!text.contains("\ndata:") && !text.contains("\nstringData:"));
+    insta::assert_snapshot!(text);
+    let config = manifests.to_yaml().unwrap();
+    assert!(config.contains("  webhookReceivers:\n  - name: github\n    github:\n      secretRef:\n        name: github-webhook\n"));
+}
+
+#[test]
+fn consumers_get_a_tag_or_a_digest() {
+    let mut fleet = Owned::default();
+    for (name, version) in [("tag", "1.2.3"), ("moves", "main")] {
+        let it = fleet.image(managed(
+            name,
+            &format!("ghcr.io/acme/{name}"),
+            "acme/x",
+            "Dockerfile",
+        ));
+        it.1 = published(version);
+        it.0.updates = vec![
+            update("kustomize-set-image", "k", None, false),
+            update("helm-update-image", "h.yaml", None, false),
+            update("yaml-update", "y.yaml", Some("a.b.imageDigest"), false),
+            update("yaml-update", "y.yaml", Some("web.image"), false),
+            update("yaml-update", "y.yaml", Some("version"), true),
+        ];
+    }
+    fleet
+        .image(managed("new", "ghcr.io/acme/new", "acme/x", "Dockerfile"))
+        .0
+        .updates = vec![update("kustomize-set-image", "k", None, false)];
+    let manifests = fleet.synthesize();
+    assert_eq!(manifests.problems, []);
+    let mut lines = Vec::new();
+    for resource in manifests.resources() {
+        let Resource::Stage(stage) = resource else {
+            continue;
+        };
+        for step in &stage.spec.promotion_template.spec.steps {
+            let line = match &step.action {
+                Action::Uses(Uses::KustomizeSetImage(it)) => {
+                    let image = &it.images[0];
+                    let value = image.tag.as_ref().or(image.digest.as_ref()).unwrap();
+                    format!("{} {}", it.path.as_str(), value.as_str())
+                }
+                Action::Uses(Uses::YamlUpdate(it)) => {
+                    let set = &it.updates[0];
+                    format!(
+                        "{} {} {}",
+                        it.path.as_str(),
+                        set.key.as_str(),
+                        set.value.as_str()
+                    )
+                }
+                _ => continue,
+            };
+            lines.push(line);
+        }
+    }
+    lines.sort();
+    insta::assert_snapshot!(lines.join("\n"), @r#"
+    ./out/h.yaml image.tag ${{ quote(imageFrom("ghcr.io/acme/moves").Tag + "@" + imageFrom("ghcr.io/acme/moves").Digest) }}
+    ./out/h.yaml image.tag ${{ quote(imageFrom("ghcr.io/acme/tag").Tag) }}
+    ./out/k ${{ quote(imageFrom("ghcr.io/acme/moves").Digest) }}
+    ./out/k ${{ quote(imageFrom("ghcr.io/acme/tag").Tag) }}
+    ./out/y.yaml a.b.imageDigest ${{ quote(imageFrom("ghcr.io/acme/moves").Digest) }}
+    ./out/y.yaml a.b.imageDigest ${{ quote(imageFrom("ghcr.io/acme/tag").Digest) }}
+    ./out/y.yaml version ${{ quote(imageFrom("ghcr.io/acme/moves").Tag + "@" + imageFrom("ghcr.io/acme/moves").Digest) }}
+    ./out/y.yaml version ${{ quote(imageFrom("ghcr.io/acme/tag").Tag) }}
+    ./out/y.yaml web.image ${{ quote("ghcr.io/acme/moves" + ":" + imageFrom("ghcr.io/acme/moves").Tag + "@" + imageFrom("ghcr.io/acme/moves").Digest) }}
+    ./out/y.yaml web.image ${{ quote("ghcr.io/acme/tag" + ":" + imageFrom("ghcr.io/acme/tag").Tag + "@" + imageFrom("ghcr.io/acme/tag").Digest) }}
+    "#);
 }
