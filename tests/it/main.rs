@@ -6,18 +6,17 @@
 )]
 
 mod analyze;
-mod api_server;
 mod check;
 mod cluster;
 mod deps;
 mod disk;
 mod example;
-mod fake;
 mod git;
 mod git_crowd;
 mod git_faults;
 mod hostile;
 mod init;
+mod manifests;
 mod options;
 mod predecessor;
 mod round_trip;
@@ -25,7 +24,6 @@ mod shop;
 mod status;
 mod sync;
 mod synth;
-#[path = "../../crates/imgfac-cluster/tests/it/api_server.rs"]
 
 use imgfac_tests::Sandbox;
 

@@ -26,34 +26,37 @@ pub(crate) struct Built {
 
 impl Built {
     pub(crate) fn new(edges: &BTreeMap<&ImageName, Vec<Edge>>) -> Self {
+        let sizes: Vec<_> = edges
+            .iter()
+            .map(|(image, edges)| {
+                // With the quotes, colons and commas of JSON.
+                let sizes = known(edges).map(|(key, digest)| key.len() + digest.len() + 6);
+                (place(image), sizes.sum::<usize>())
+            })
+            .collect();
         let mut count = 1;
         loop {
-            let mut maps = vec![BTreeMap::new(); count];
-            for (image, edges) in edges {
-                let map = &mut maps[place(image, count)];
-                for edge in edges {
-                    if let Some(digest) = &edge.built_on {
-                        map.insert(edge.fact.key.clone(), digest.clone());
-                    }
-                }
+            let mut sums = vec![0; count];
+            for (place, size) in &sizes {
+                sums[place % count] += size;
             }
-            let size = |map: &BTreeMap<String, String>| -> usize {
-                // Quotes, colons and commas of JSON.
-                map.iter()
-                    .map(|(key, digest)| key.len() + digest.len() + 6)
-                    .sum()
-            };
             // One image alone never fills a map, so this ends.
-            if count >= 4_096 || maps.iter().all(|map| size(map) <= LIMIT) {
-                return Self { maps };
+            if count >= 4_096 || sums.iter().all(|sum| *sum <= LIMIT) {
+                break;
             }
             count *= 2;
         }
+        let mut maps = vec![BTreeMap::new(); count];
+        for (image, edges) in edges {
+            let known = known(edges).map(|(key, digest)| (key.clone(), digest.clone()));
+            maps[place(image) % count].extend(known);
+        }
+        Self { maps }
     }
 
     /// The ConfigMap that has the digests of this image.
     pub(crate) fn name(&self, image: &ImageName) -> String {
-        self.name_of(place(image, self.maps.len()))
+        self.name_of(place(image) % self.maps.len())
     }
 
     fn name_of(&self, n: usize) -> String {
@@ -76,13 +79,19 @@ impl Built {
     }
 }
 
-fn place(image: &ImageName, count: usize) -> usize {
-    let hash = Sha256::digest(image.as_str());
-    let number = hash
+/// The bases of which it is known what the image was built on.
+fn known(edges: &[Edge]) -> impl Iterator<Item = (&String, &String)> {
+    edges
+        .iter()
+        .filter_map(|edge| Some((&edge.fact.key, edge.built_on.as_ref()?)))
+}
+
+/// A number that is always the same for one image.
+fn place(image: &ImageName) -> usize {
+    Sha256::digest(image.as_str())
         .iter()
         .take(4)
-        .fold(0usize, |sum, byte| sum << 8 | usize::from(*byte));
-    number % count
+        .fold(0, |sum, byte| sum << 8 | usize::from(*byte))
 }
 
 /// The ConfigMap of emergencies: made once, then left to people and to those who act for them.

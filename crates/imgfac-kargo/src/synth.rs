@@ -15,7 +15,7 @@ use crate::edges::{Edge, Ground};
 use crate::emergency::account;
 use crate::labels::{cluster_metadata, metadata};
 use crate::manifests::{Group, Manifests};
-use crate::names::Purpose;
+use crate::names::{Purpose, resource_name};
 use crate::observe::{observe_base, observe_image, record_base};
 use crate::problem::{Problem, Subject};
 use crate::project::project_config;
@@ -130,11 +130,13 @@ impl<'a> Synth<'a> {
         let mut providers = BTreeSet::new();
         for (name, made) in &images {
             let mut stages = Vec::new();
-            if let Some(repo_url) = &made.repo_url {
-                let observe = observe_image(settings, name, repo_url);
-                if parents.contains(observe.metadata.name.as_str()) {
-                    stages.push(observe);
-                }
+            let observe = resource_name(Purpose::ObserveImageStage, name.as_str());
+            if let Some(repo_url) = made
+                .repo_url
+                .as_ref()
+                .filter(|_| parents.contains(observe.as_str()))
+            {
+                stages.push(observe_image(settings, name, repo_url));
             }
             if let Some((source, artifacts)) = &made.managed {
                 if jobs {
