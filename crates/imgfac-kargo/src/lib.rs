@@ -1,9 +1,9 @@
 //! Kargo manifests of a fleet: typed resources, their synthesis, their text.
 //!
-//! [`synthesize`] turns enrolment, settings and state into [`Manifests`]: a project with one policy
-//! a Stage, a [`Warehouse`] for every image and base that is watched, and for every image that we
-//! build a [`Stage`] that analyses it again when its source changes. [`Manifests::to_yaml`] and
-//! [`Manifests::split`] give the text that goes into `dist/`.
+//! [`synthesize`] turns enrolment, settings and state into [`Manifests`]: a project with its
+//! policies, a [`Warehouse`] for every image and base that is watched, and [`Stage`]s that note and
+//! record digests, analyse sources, rebuild images and keep consumers current.
+//! [`Manifests::to_yaml`] and [`Manifests::split`] give the text that goes into `dist/`.
 //!
 //! The resources are plain data for Kargo 1.11, with the rules that its admission does not check
 //! written beside the fields. Names come from [`resource_name`] alone. Values that Kargo evaluates

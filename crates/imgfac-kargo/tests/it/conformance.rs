@@ -5,7 +5,7 @@ use std::process::Command;
 use std::sync::OnceLock;
 
 use imgfac_conformance::{Checker, File, Finding, Rule, Schemas, Severity, Sources};
-use imgfac_model::RelativePath;
+use imgfac_model::{ReceiverKind, Registry, RelativePath, SecretName, WebUrl, WebhookReceiver};
 use proptest::prelude::*;
 
 use crate::fleet::{Owned, external, managed, published, small};
@@ -108,6 +108,28 @@ fn an_empty_fleet_fits() {
 #[test]
 fn a_small_fleet_fits() {
     check(&small());
+}
+
+#[test]
+fn settings_of_every_kind_fit() {
+    let mut fleet = small();
+    fleet.settings.webhook_receivers = ReceiverKind::ALL
+        .iter()
+        .map(|kind| WebhookReceiver {
+            name: SecretName::new(kind).unwrap(),
+            kind: kind.parse().unwrap(),
+            secret: SecretName::new(&format!("{kind}-webhook")).unwrap(),
+        })
+        .collect();
+    fleet.settings.probe = WebUrl::new("https://probe.example.com").ok();
+    let mirror = Registry {
+        mirror: "mirror.example.com:5000/hub".into(),
+    };
+    fleet.settings.registries.insert("docker.io".into(), mirror);
+    check(&fleet);
+    let text = fleet.synthesize().to_yaml().unwrap();
+    assert!(text.contains("repoURL: mirror.example.com:5000/hub/library/node\n"));
+    assert!(!text.contains("insecureSkipTLSVerify"));
 }
 
 #[test]
