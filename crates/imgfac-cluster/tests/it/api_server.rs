@@ -106,13 +106,14 @@ fn serve(stream: impl Read + Write, api: &Mutex<FakeApi>) -> io::Result<()> {
             Answer::status(401, "Unauthorized", "Unauthorized")
         };
         let body = answer.body.to_string();
-        let stream = reader.get_mut();
-        write!(
-            stream,
+        // In one piece: a second small packet would wait for the first to be acknowledged.
+        let answer = format!(
             "HTTP/1.1 {} X\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
             answer.code,
             body.len()
-        )?;
+        );
+        let stream = reader.get_mut();
+        stream.write_all(answer.as_bytes())?;
         stream.flush()?;
     }
 }
