@@ -18,7 +18,9 @@ pub(crate) fn run(cli: Cli) -> u8 {
     choice.write_global();
     log_to_stderr(cli.global.verbose, cli.global.log_format);
 
-    if let Err(error) = imgfac_git::end_with_the_program() {
+    // These two run no Git, and tell what they did before they end.
+    let ends_by_itself = matches!(cli.command, Command::Apply(_) | Command::Diff(_));
+    if !ends_by_itself && let Err(error) = imgfac_git::end_with_the_program() {
         tracing::warn!(%error, "Git will not be told of Ctrl-C");
     }
     let mut out = anstream::stdout();
