@@ -1,11 +1,17 @@
 //! `apply` and `diff`, against an API server in memory.
 
+// The server is that of the crate's own tests.
+#[path = "../../crates/imgfac-cluster/tests/it/api_server.rs"]
+mod api_server;
+#[path = "../../crates/imgfac-cluster/tests/it/fake.rs"]
+mod fake;
+
 use imgfac_tests::{Outcome, Sandbox};
 use insta::assert_snapshot;
 use serde_json::{Value, json};
 
-use crate::api_server::{ApiServer, TOKEN};
-use crate::fake::{Answer, FakeApi, Trouble};
+use self::api_server::{ApiServer, TOKEN};
+use self::fake::{Answer, FakeApi, Trouble};
 use crate::sandbox;
 use crate::shop::shop;
 

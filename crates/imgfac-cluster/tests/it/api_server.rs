@@ -9,7 +9,7 @@ use std::io::{self, BufRead as _, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use crate::fake::{Answer, Call, FakeApi};
+use super::fake::{Answer, Call, FakeApi};
 
 /// The only token that it accepts.
 pub(crate) const TOKEN: &str = "s3cr3t-t0ken";
