@@ -418,6 +418,8 @@ impl<'a> Lexer<'a> {
         let mut operator = self.next();
         modifier.extend(operator);
         match operator {
+            // BuildKit names a modifier here that is not in the text.
+            None => return Err(Message::Fixed("syntax error: missing '}'")),
             Some('}') => return self.plain_variable(name, true),
             Some('/') => return self.replacement(name).map(Cow::Owned),
             _ => {}

@@ -7,6 +7,7 @@ mod heredocs;
 mod instructions;
 mod lines;
 mod references;
+mod reports;
 mod stages;
 
 use std::collections::BTreeMap;
@@ -35,6 +36,10 @@ fn check_with(
         platform: platform.map(ToOwned::to_owned),
     };
     let analysis = analyze(text.as_bytes(), &options);
+    let is_read = |error: &imgfac_dockerfile::Error| error.kind != ErrorKind::Parse;
+    if analysis.error.as_ref().is_none_or(is_read) {
+        crate::differential::compare(text, &analysis);
+    }
     let with_line = expected.contains(", line ");
     assert_eq!(
         answer(&analysis, with_line),
