@@ -24,6 +24,50 @@
 //! assert!(analysis.images.iter().all(|image| image.reachable));
 //! ```
 //!
+//! A build has arguments, a target and a platform; so have [`Options`]. What a build would refuse
+//! is an [`Error`] with a place, beside all that can still be said:
+//!
+//! ```
+//! use imgfac_dockerfile::{Base, ErrorKind, Options, Role, analyze};
+//!
+//! let dockerfile = b"\
+//! ARG GO
+//! FROM --platform=$BUILDPLATFORM golang:$GO AS build
+//! RUN --mount=type=bind,from=acme/certs,target=/certs make
+//! FROM debian:12 AS docs
+//! ";
+//! let options = Options {
+//!     build_args: [("GO".to_owned(), "1.24".to_owned())].into(),
+//!     target: Some("build".to_owned()),
+//!     platform: Some("linux/arm64".to_owned()),
+//! };
+//! let analysis = analyze(dockerfile, &options);
+//! assert_eq!(analysis.error, None);
+//! let needed: Vec<(String, Role, usize)> = analysis
+//!     .images
+//!     .iter()
+//!     .filter(|image| image.reachable)
+//!     .map(|image| (image.reference.familiar(), image.first.role, image.first.line))
+//!     .collect();
+//! assert_eq!(
+//!     needed,
+//!     [
+//!         ("golang:1.24".to_owned(), Role::From, 2),
+//!         ("acme/certs:latest".to_owned(), Role::Mount, 3),
+//!     ]
+//! );
+//!
+//! let analysis = analyze(dockerfile, &Options::default());
+//! let error = analysis.error.ok_or("there is no Go version to use")?;
+//! assert_eq!((error.kind, error.line, error.column), (ErrorKind::Resolve, 2, 32));
+//! assert!(error.message.starts_with("failed to parse stage name \"golang:\""));
+//! assert!(error.message.contains("pass one with --build-arg GO=VALUE"));
+//! assert_eq!(analysis.undefined_args[0].name, "GO");
+//! assert_eq!(analysis.stages[0].base, Base::Unknown);
+//! assert_eq!(analysis.images.len(), 2);
+//! # Ok::<(), &str>(())
+//! ```
+//!
 //! Any bytes give an answer, in time and memory proportional to their number: there is no input,
 //! output, clock or environment in this crate, no recursion that a file controls beyond a fixed
 //! depth, and every loop that could grow faster than the file has a budget. The limits, all far
@@ -32,8 +76,9 @@
 //! 1,048,576 triggers fire; 1,000 errors are kept. What goes beyond a limit is an [`Error`].
 //!
 //! Left out: named contexts (`--build-context`), which are not in the file; triggers in the
-//! configuration of an external base; and whatever a build finds only while it runs a stage, such
-//! as a bad mount option that holds a variable.
+//! configuration of an external base; whatever a build finds only while it runs a stage, such as a
+//! bad option of a mount; what the stage has that `SOURCE_DATE_EPOCH` may name; and the tables of
+//! Unicode that tell letters and digits in names of variables, which are those of Rust here.
 
 #![deny(missing_docs)]
 
