@@ -22,6 +22,8 @@ pub(crate) fn resolve_plain(text: &str) -> Scalar {
         "true" | "True" | "TRUE" => return Scalar::Bool(true),
         "false" | "False" | "FALSE" => return Scalar::Bool(false),
         ".nan" | ".NaN" | ".NAN" => return Scalar::Float,
+        // Most text is a word, which no number begins like.
+        word if word.starts_with(|c: char| c.is_ascii_alphabetic()) => return Scalar::Str,
         _ => {}
     }
     let unsigned = text.strip_prefix(['-', '+']).unwrap_or(text);
