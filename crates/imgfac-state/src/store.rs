@@ -1,6 +1,6 @@
 //! The factory directory on disk: read, lock, and write all or nothing.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{File, TryLockError};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
@@ -177,13 +177,17 @@ impl Store {
             "state/base-images",
             "state/_archive/images",
             "state/_archive/base-images",
+            "state/_archive",
+            "state",
             "dist",
             ".",
         ] {
             for name in self.names(folder)? {
                 if name.starts_with(TEMPORARY) && name.ends_with(".tmp") {
                     // If it cannot go now it is only untidy: the next run tries again.
-                    let _ = self.root.dir().remove_file(Path::new(folder).join(name));
+                    let path = Path::new(folder).join(name);
+                    let _ = (self.dir().remove_file(&path))
+                        .or_else(|_| self.dir().remove_dir_all(&path));
                 }
             }
         }
@@ -230,18 +234,99 @@ impl Store {
 
     /// Makes all changes, or none.
     ///
-    /// Every text is first written to a temporary file beside its target and forced to disk; only
-    /// when all are there do they take their names. A full disk therefore changes nothing, and a
-    /// process that is killed, or a machine that loses power, leaves every file whole, old or new.
+    /// Every text is first written to a temporary file beside its target, or to a temporary folder
+    /// when its folder is new, and forced to disk; only when all are there do they take their
+    /// names. A full disk therefore changes nothing, and a process that is killed, or a machine
+    /// that loses power, leaves every file whole, old or new.
     ///
     /// # Errors
     /// When a file cannot be written, renamed or removed. Should the system refuse a file its name,
     /// as where a folder has it, then files before it have theirs already.
     pub fn commit(&self, changes: &[FileChange]) -> Result<(), StoreError> {
-        let folders = self.folders_of(changes)?;
+        let mut folders = BTreeMap::new();
+        let result = self
+            .open_folders(changes, &mut folders)
+            .and_then(|()| self.write(changes, &folders));
+        if result.is_err() {
+            for folder in folders.values() {
+                if let Some(temporary) = &folder.temporary {
+                    let _ = self.dir().remove_dir_all(temporary);
+                }
+            }
+        }
+        result?;
+        for change in changes {
+            if let FileChange::Remove { path } = change {
+                match self.dir().remove_file(path) {
+                    Err(source) if source.kind() != io::ErrorKind::NotFound => {
+                        return Err(failed(path, source));
+                    }
+                    _ => {}
+                }
+            }
+        }
+        // New names are in the folders, and new folders in those above them: without this a power
+        // cut could take them back. A file system that cannot do it still has every file whole.
+        let places: BTreeSet<&str> = (folders.keys())
+            .flat_map(|path| std::iter::successors(Some(*path), above))
+            .collect();
+        for place in places {
+            let _ = (self.dir().open(or_root(place))).and_then(|folder| folder.sync_all());
+        }
+        Ok(())
+    }
+
+    /// Opens the folders of the changes. One that only loses files may be missing; one that is new
+    /// gets its name when its files are complete.
+    fn open_folders<'c>(
+        &self,
+        changes: &'c [FileChange],
+        folders: &mut BTreeMap<&'c str, Folder>,
+    ) -> Result<(), StoreError> {
+        let written: BTreeSet<&str> = changes
+            .iter()
+            .filter(|change| matches!(change, FileChange::Write { .. }))
+            .map(|change| split(change.path()).0)
+            .collect();
+        for path in &written {
+            let parent = or_root(split(path).0);
+            (self.dir().create_dir_all(parent)).map_err(|source| failed(parent, source))?;
+        }
+        for path in changes.iter().map(|change| split(change.path()).0) {
+            if folders.contains_key(path) {
+                continue;
+            }
+            let (dir, temporary) = match self.dir().open_dir(or_root(path)) {
+                Ok(dir) => (dir, None),
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    return Err(failed(path, error));
+                }
+                Err(_) if !written.contains(path) => continue,
+                Err(_) => {
+                    let temporary = match split(path).0 {
+                        "" => temporary_name(),
+                        parent => format!("{parent}/{}", temporary_name()),
+                    };
+                    let dir = (self.dir().create_dir(&temporary))
+                        .and_then(|()| self.dir().open_dir(&temporary))
+                        .map_err(|source| failed(path, source))?;
+                    (dir, Some(temporary))
+                }
+            };
+            folders.insert(path, Folder { dir, temporary });
+        }
+        Ok(())
+    }
+
+    /// Writes all files, then lets them take their names.
+    fn write(
+        &self,
+        changes: &[FileChange],
+        folders: &BTreeMap<&str, Folder>,
+    ) -> Result<(), StoreError> {
         let writes: Vec<Write<'_>> = changes
             .iter()
-            .filter_map(|change| Write::of(change, &folders))
+            .filter_map(|change| Write::of(change, folders))
             .collect();
         let mut named = 0;
         let result = self.prepare(&writes).and_then(|()| {
@@ -253,57 +338,17 @@ impl Store {
         });
         if let Err(error) = result {
             for write in writes.iter().skip(named) {
-                let _ = write.folder.remove_file(&write.temporary);
+                write.remove();
             }
             return Err(error);
         }
-        for change in changes {
-            if let FileChange::Remove { path } = change {
-                match self.dir().remove_file(path) {
-                    Err(source) if source.kind() != io::ErrorKind::NotFound => {
-                        return Err(failed(path, source));
-                    }
-                    _ => {}
-                }
+        for (path, folder) in folders {
+            if let Some(temporary) = &folder.temporary {
+                (self.dir().rename(temporary, self.dir(), path))
+                    .map_err(|source| failed(path, source))?;
             }
-        }
-        for folder in folders.values() {
-            // New names are in the folder: without this a power cut could take them back. A file
-            // system that cannot do it still has every file whole.
-            let _ = folder.open(".").and_then(|folder| folder.sync_all());
         }
         Ok(())
-    }
-
-    /// The folders of the changes, by path. One that only loses files may be missing.
-    fn folders_of<'c>(
-        &self,
-        changes: &'c [FileChange],
-    ) -> Result<BTreeMap<&'c str, Dir>, StoreError> {
-        let mut folders = BTreeMap::new();
-        for change in changes {
-            let (folder, _) = split(change.path());
-            if folders.contains_key(folder) {
-                continue;
-            }
-            let path = if folder.is_empty() { "." } else { folder };
-            let opened = match change {
-                FileChange::Write { .. } => self
-                    .dir()
-                    .create_dir_all(path)
-                    .and_then(|()| self.dir().open_dir(path)),
-                FileChange::Remove { .. } => self.dir().open_dir(path),
-            };
-            match (opened, change) {
-                (Ok(dir), _) => {
-                    folders.insert(folder, dir);
-                }
-                (Err(error), FileChange::Remove { .. })
-                    if error.kind() == io::ErrorKind::NotFound => {}
-                (Err(source), _) => return Err(failed(folder, source)),
-            }
-        }
-        Ok(folders)
     }
 
     /// Writes all temporary files and forces them to disk.
@@ -343,6 +388,13 @@ fn sync_file_system(_: &Dir) -> io::Result<()> {
     Err(io::ErrorKind::Unsupported.into())
 }
 
+/// A folder in which files change.
+struct Folder {
+    dir: Dir,
+    /// What a new folder is called before its files are complete.
+    temporary: Option<String>,
+}
+
 /// A text on its way to its file.
 struct Write<'c> {
     folder: &'c Dir,
@@ -350,24 +402,23 @@ struct Write<'c> {
     path: &'c str,
     /// In its folder.
     name: &'c str,
-    /// The name that it has before it is complete.
-    temporary: String,
+    /// What it is called before it is complete; in a new folder it has its name from the start.
+    temporary: Option<String>,
     text: &'c str,
 }
 
 impl<'c> Write<'c> {
-    fn of(change: &'c FileChange, folders: &'c BTreeMap<&str, Dir>) -> Option<Self> {
-        static COUNTER: AtomicUsize = AtomicUsize::new(0);
+    fn of(change: &'c FileChange, folders: &'c BTreeMap<&str, Folder>) -> Option<Self> {
         let FileChange::Write { path, text } = change else {
             return None;
         };
         let (folder, name) = split(path);
-        let number = COUNTER.fetch_add(1, Ordering::Relaxed);
+        let folder = folders.get(folder)?;
         Some(Self {
-            folder: folders.get(folder)?,
+            folder: &folder.dir,
             path,
             name,
-            temporary: format!("{TEMPORARY}{}-{number}.tmp", std::process::id()),
+            temporary: folder.temporary.is_none().then(temporary_name),
             text,
         })
     }
@@ -375,8 +426,9 @@ impl<'c> Write<'c> {
     fn prepare(&self, sync: bool) -> Result<(), StoreError> {
         let mut options = OpenOptions::new();
         options.write(true).create_new(true);
+        let name = self.temporary.as_deref().unwrap_or(self.name);
         let write = || {
-            let mut file = self.folder.open_with(&self.temporary, &options)?;
+            let mut file = self.folder.open_with(name, &options)?;
             file.write_all(self.text.as_bytes())?;
             if sync { file.sync_data() } else { Ok(()) }
         };
@@ -384,10 +436,35 @@ impl<'c> Write<'c> {
     }
 
     fn take_name(&self) -> Result<(), StoreError> {
-        self.folder
-            .rename(&self.temporary, self.folder, self.name)
+        let Some(temporary) = &self.temporary else {
+            return Ok(());
+        };
+        (self.folder.rename(temporary, self.folder, self.name))
             .map_err(|source| failed(self.path, source))
     }
+
+    /// A new folder goes as a whole.
+    fn remove(&self) {
+        if let Some(temporary) = &self.temporary {
+            let _ = self.folder.remove_file(temporary);
+        }
+    }
+}
+
+fn temporary_name() -> String {
+    static COUNTER: AtomicUsize = AtomicUsize::new(0);
+    let number = COUNTER.fetch_add(1, Ordering::Relaxed);
+    format!("{TEMPORARY}{}-{number}.tmp", std::process::id())
+}
+
+/// The folder that a folder stands in; the factory directory stands in none of ours.
+fn above<'p>(folder: &&'p str) -> Option<&'p str> {
+    (!folder.is_empty()).then(|| split(folder).0)
+}
+
+/// The factory directory itself has no path below itself.
+fn or_root(folder: &str) -> &str {
+    if folder.is_empty() { "." } else { folder }
 }
 
 /// The folder and the name of a file.
@@ -529,8 +606,11 @@ mod tests {
         let store = Store::open(folder.path()).unwrap();
         fs::create_dir_all(folder.path().join("state/images")).unwrap();
         fs::write(folder.path().join("state/images/.imgfac-1-1.tmp"), "half").unwrap();
+        fs::create_dir(folder.path().join("state/.imgfac-1-2.tmp")).unwrap();
+        fs::write(folder.path().join("state/.imgfac-1-2.tmp/a.yaml"), "half").unwrap();
         let lock = store.lock().unwrap();
         assert_eq!(leftovers(&folder.path().join("state/images")), 0);
+        assert_eq!(leftovers(&folder.path().join("state")), 0);
         assert!(matches!(store.lock(), Err(StoreError::Locked { .. })));
         drop(lock);
         assert!(store.lock().is_ok());
