@@ -106,6 +106,7 @@ pub(crate) fn run(args: &BenchArgs) -> Result<()> {
     for &images in &args.images {
         rows.extend(bench_fleet(&programs, &target, images, args, start)?);
     }
+    remove(&target.join("bench/discarded"))?;
     let report = Report::new(args.runs, args.hard, start, rows);
     match args.format {
         Format::Text => print!("{report}"),
@@ -176,7 +177,6 @@ fn bench_fleet(
 ) -> Result<Vec<Row>> {
     let kind = if args.hard { "hard" } else { "plain" };
     let folder = target.join("bench").join(format!("{kind}-{images}"));
-    remove(&folder)?;
     let fleet = Fleet::generate(&FleetOptions {
         images,
         hard: args.hard,
@@ -192,13 +192,12 @@ fn bench_fleet(
             .map(|truth| folder.join(&truth.dockerfile))
             .collect(),
         list: folder.join("inputs"),
+        discarded: target.join("bench/discarded"),
     };
     let mut runs: [Vec<Run>; 3] = Default::default();
     // The first round warms the caches of the file system.
     for round in 0..=args.runs {
-        for folder in ["state", "dist"] {
-            remove(&bench.factory.join(folder))?;
-        }
+        bench.discard(["state", "dist"])?;
         for (task, runs) in Task::ALL.into_iter().zip(&mut runs) {
             let run = bench
                 .run(task)
@@ -228,6 +227,8 @@ struct FleetBench<'p> {
     dockerfiles: Vec<PathBuf>,
     /// Where the floor finds the names of its input files.
     list: PathBuf,
+    /// Where results go before the next round.
+    discarded: PathBuf,
 }
 
 impl FleetBench<'_> {
@@ -260,6 +261,24 @@ impl FleetBench<'_> {
             floor,
             written,
         })
+    }
+
+    /// Puts results out of the way. They are removed when everything is measured: where thousands
+    /// of files were just removed, ext4 searches for the place of a new file a hundred times as
+    /// long as otherwise.
+    fn discard(&self, folders: [&str; 2]) -> Result<()> {
+        fs::create_dir_all(&self.discarded)?;
+        for folder in folders {
+            let number = fs::read_dir(&self.discarded)?.count();
+            let aside = self.discarded.join(number.to_string());
+            match fs::rename(self.factory.join(folder), aside) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                    return Err(error.into());
+                }
+                _ => {}
+            }
+        }
+        Ok(())
     }
 
     /// Every file that the command has to read.
