@@ -126,7 +126,8 @@ fn the_report_is_also_json() {
         ],
         "removed": []
       },
-      "check": true
+      "check": true,
+      "commit": null
     }
     --- stderr
     "#);
@@ -274,7 +275,7 @@ fn a_failure_is_recorded_and_keeps_what_was_known() {
     no such stage
       discoveryError: "base/Dockerfile:1:1: target stage \"none\" could not be found"
     no such repository
-      discoveryError: "no checkout of github.com/acme/other is at hand; pass --workspace acme/other=DIR, or add \"acme/other=DIR\" to workspaces in imgfac.yaml"
+      discoveryError: "cannot read acme/other on github.com: transport 'https' not allowed"
     no such workspace
       discoveryError: "workspace ../nowhere: No such file or directory (os error 2)"
     "#);
@@ -405,7 +406,7 @@ fn the_own_checkout_is_found_by_its_remotes() {
     ));
     let mut command = sandbox.command(&["analyze", "--check"]);
     let outcome = sandbox.run_command(command.current_dir(&mono));
-    assert_snapshot!(outcome, @r#"
+    assert_snapshot!(outcome, @"
     exit 3
     --- stdout
     image-factory  2 images: 2 built by us, 0 watched; 1 base
@@ -415,11 +416,11 @@ fn the_own_checkout_is_found_by_its_remotes() {
       added  base   node-22  docker.io/library/node:22
 
     1 image failed; what was known is kept:
-      failed  image  lab  no checkout of gitlab.com/acme/mono is at hand; pass --workspace acme/mono=DIR, or add "acme/mono=DIR" to workspaces in imgfac.yaml
+      failed  image  lab  cannot read acme/mono on gitlab.com: transport 'https' not allowed
 
     Would write 3 files: state/base-images/node-22.yaml, state/images (2)
     --- stderr
-    "#);
+    ");
 }
 
 #[test]

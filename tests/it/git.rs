@@ -161,7 +161,7 @@ fn a_run_is_one_commit_and_leaves_other_edits_alone() {
         sandbox.git("work", &["status", "--porcelain"]),
         " M README.md\nA  new"
     );
-    assert_snapshot!(shortened_text(&sandbox.git("work", &["log", "-1", "--format=%an <%ae> %cI%n%B", "--stat"])), @"
+    assert_snapshot!(shortened_text(&sandbox.git("work", &["log", "-1", "--format=%an <%ae> %cI%n%B", "--name-only"])), @"
     exit 0
     --- stdout
     Person <person@example.com> 2026-11-23T12:00:00+00:00
@@ -175,10 +175,9 @@ fn a_run_is_one_commit_and_leaves_other_edits_alone() {
     Imgfac-Image: web
 
 
-     factory/dist/image-factory.k8s.yaml    | 224 +++++++++++++++++++++++++++++++++
-     factory/state/base-images/node-22.yaml |  32 +++++
-     factory/state/images/web.yaml          |  30 +++++
-     3 files changed, 286 insertions(+)--- stderr
+    factory/dist/image-factory.k8s.yaml
+    factory/state/base-images/node-22.yaml
+    factory/state/images/web.yaml--- stderr
     ");
     assert!(
         sandbox

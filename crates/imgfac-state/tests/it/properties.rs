@@ -201,6 +201,8 @@ fn run(factory: &Factory, images: &[Image], now: &str) -> Vec<String> {
         discoveries: managed
             .map(|image| (ImageName::new(image.name).unwrap(), discovery(&image.found)))
             .collect(),
+        commits: BTreeMap::new(),
+        builds: BTreeMap::new(),
         now: now.to_owned(),
     };
     let mut fleet = Fleet::read(&store).unwrap();
