@@ -521,3 +521,96 @@ fn a_thousand_images_of_ten_repositories_are_ten_fetches() {
         1_000
     );
 }
+
+#[test]
+fn a_commit_is_signed_where_git_is_set_up_for_it() {
+    use std::os::unix::fs::PermissionsExt;
+    let sandbox = sandbox();
+    state_repository(&sandbox);
+    let signer = |script: &str| {
+        sandbox.write("signer", script);
+        let path = sandbox.path().join("signer");
+        std::fs::set_permissions(&path, PermissionsExt::from_mode(0o755)).unwrap();
+        let program = path.display().to_string();
+        sandbox.git("work", &["config", "gpg.program", &program]);
+        sandbox.git("work", &["config", "commit.gpgSign", "true"]);
+    };
+    signer("#!/bin/sh\necho 'no key' >&2\nexit 1\n");
+    let head = || sandbox.git("work", &["rev-parse", "HEAD"]);
+    let before = head();
+    let said = in_work(&sandbox, &["-C", "factory", "analyze", "--commit"]);
+    assert!(said.starts_with("exit 1"), "{said}");
+    assert!(
+        said.contains("git commit-tree") && said.contains("failed to sign"),
+        "{said}"
+    );
+    assert_eq!(head(), before);
+    signer(
+        "#!/bin/sh\ncat > /dev/null\necho '[GNUPG:] SIG_CREATED ' >&2\nprintf -- '-----BEGIN PGP SIGNATURE-----\\n\\nours\\n-----END PGP SIGNATURE-----\\n'\n",
+    );
+    let said = in_work(&sandbox, &["-C", "factory", "analyze", "--commit"]);
+    assert!(said.starts_with("exit 0"), "{said}");
+    let commit = sandbox.git("work", &["cat-file", "commit", "HEAD"]);
+    assert!(
+        commit.contains("gpgsig -----BEGIN PGP SIGNATURE-----"),
+        "{commit}"
+    );
+}
+
+#[test]
+fn the_author_is_asked_for_configured_or_the_program() {
+    let sandbox = sandbox();
+    state_repository(&sandbox);
+    let remote = "remotes/acme/state.git";
+    let author = || {
+        sandbox.git(
+            remote,
+            &["log", "-1", "--format=%an <%ae>|%cn <%ce>", "main"],
+        )
+    };
+    assert!(run(&sandbox, &job("--tag=1.0.0")).starts_with("exit 0"));
+    assert_eq!(
+        author(),
+        "Person <person@example.com>|Person <person@example.com>"
+    );
+    let mut arguments = job("--tag=1.0.1");
+    let mut command = sandbox.command(&arguments);
+    command
+        .env("IMGFAC_GIT_AUTHOR_NAME", "Factory")
+        .env("IMGFAC_GIT_AUTHOR_EMAIL", "factory@example.com");
+    assert_eq!(sandbox.run_command(&mut command).code, 0);
+    assert_eq!(
+        author(),
+        "Factory <factory@example.com>|Factory <factory@example.com>"
+    );
+    sandbox.edit(
+        ".gitconfig",
+        "[user]\n\tname = Person\n\temail = person@example.com\n",
+        "",
+    );
+    arguments = job("--tag=1.0.2");
+    assert!(run(&sandbox, &arguments).starts_with("exit 0"));
+    assert_eq!(
+        author(),
+        "imgfac <imgfac@localhost>|imgfac <imgfac@localhost>"
+    );
+}
+
+#[test]
+fn what_git_ignores_is_not_committed() {
+    let sandbox = sandbox();
+    state_repository(&sandbox);
+    sandbox.write("work/.gitignore", "dist/\n");
+    sandbox.write("work/factory/dist/image-factory.k8s.yaml", "local\n");
+    let said = in_work(&sandbox, &["-C", "factory", "sync", "--commit"]);
+    assert!(said.starts_with("exit 0"), "{said}");
+    assert_eq!(
+        sandbox.git("work", &["show", "--format=", "--name-only", "HEAD"]),
+        "factory/state/base-images/node-22.yaml\nfactory/state/images/web.yaml"
+    );
+    assert!(in_work(&sandbox, &["-C", "factory", "sync", "--commit"]).contains("Nothing changed"));
+    assert_eq!(
+        sandbox.read("work/factory/dist/image-factory.k8s.yaml"),
+        "local\n"
+    );
+}

@@ -1,5 +1,6 @@
 //! The checkout that a folder lies in.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -197,6 +198,23 @@ impl Checkout {
         Ok(status
             .split('\0')
             .filter_map(|entry| entry.get(3..))
+            .map(str::to_owned)
+            .collect())
+    }
+
+    /// Those of the paths that Git is told to ignore; files that are committed never are.
+    ///
+    /// # Errors
+    /// When Git fails.
+    pub fn ignored(&self, paths: &[String]) -> Result<BTreeSet<String>, Error> {
+        let output = self
+            .call("check-ignore")
+            .args(["check-ignore", "-z", "--stdin"])
+            .input(paths.join("\0"))
+            .run()?;
+        Ok(String::from_utf8_lossy(&output.stdout)
+            .split('\0')
+            .filter(|path| !path.is_empty())
             .map(str::to_owned)
             .collect())
     }
@@ -459,6 +477,9 @@ mod tests {
             "A  staged\n M theirs"
         );
         assert_eq!(checkout.local_edits("").unwrap(), ["staged", "theirs"]);
+        fs::write(folder.path().join(".gitignore"), "ours\nnew\n").unwrap();
+        let paths = ["ours", "new", "other"].map(str::to_owned);
+        assert_eq!(checkout.ignored(&paths).unwrap(), ["new".to_owned()].into());
     }
 
     #[test]

@@ -241,7 +241,10 @@ fn analyse(
         known,
         local: place.checkout.is_some(),
     };
-    request.analyse(context, factory, round)
+    let (analysed, mut changes) = request.analyse(context, factory, round)?;
+    let ignored = place.ignored(&changes)?;
+    changes.retain(|change| !ignored.contains(&place.in_repository(change.path())));
+    Ok((analysed, changes))
 }
 
 enum Failure {

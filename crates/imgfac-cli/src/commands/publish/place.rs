@@ -244,6 +244,18 @@ impl Place {
         Ok((!files.is_empty()).then_some(list))
     }
 
+    /// The changes that Git is told to ignore, such as manifests that are made where they are used.
+    pub(super) fn ignored(&self, changes: &[FileChange]) -> Result<BTreeSet<String>, CliError> {
+        let Some(checkout) = self.checkout.as_ref().filter(|_| !changes.is_empty()) else {
+            return Ok(BTreeSet::new());
+        };
+        let paths: Vec<String> = changes
+            .iter()
+            .map(|change| self.in_repository(change.path()))
+            .collect();
+        Ok(checkout.ignored(&paths)?)
+    }
+
     /// Lets the checkout follow a commit of this run.
     pub(super) fn advance(&self, old: &str, new: &str) -> Result<Advance, imgfac_git::Error> {
         match &self.checkout {
