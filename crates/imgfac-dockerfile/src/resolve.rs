@@ -142,7 +142,7 @@ impl<'a> Resolver<'a> {
                 self.error(Step::Circles, message, &source.place);
             }
         }
-        let trigger_faults = self.triggers();
+        let trigger_faults = self.triggers(&self.graph.reachable(target));
         let reachable = self.graph.reachable(target);
         let is_reachable = |stage: usize| reachable.get(stage).copied().unwrap_or(false);
         for (stage, fault) in trigger_faults {
@@ -440,12 +440,18 @@ impl<'a> Resolver<'a> {
     }
 
     /// Fires the triggers of each stage in the stages that are built on it. A mistake counts only
-    /// if the target needs the stage.
-    fn triggers(&mut self) -> Vec<(usize, Fault)> {
+    /// if the target needs the stage. What it needs comes first: BuildKit fires nothing else, so
+    /// the numbers for `COPY --from=N` are those without the rest.
+    fn triggers(&mut self, needed: &[bool]) -> Vec<(usize, Fault)> {
         let file = self.file;
         let mut failed = Vec::new();
         let mut left = TRIGGER_LIMIT;
-        for (child, stage) in file.stages.iter().enumerate() {
+        let is_needed = |child: &usize| needed.get(*child) == Some(&true);
+        let (first, rest): (Vec<usize>, Vec<usize>) = (0..file.stages.len()).partition(is_needed);
+        for child in first.into_iter().chain(rest) {
+            let Some(stage) = file.stages.get(child) else {
+                continue;
+            };
             let parent = self.graph.bases.get(child).copied().flatten();
             let Some(parent) = parent.and_then(|parent| file.stages.get(parent)) else {
                 continue;
