@@ -22,7 +22,9 @@ impl Emitter {
     pub fn comment(&mut self, text: &str) {
         for line in text.lines() {
             self.out.push_str("# ");
-            self.out.extend(line.chars().filter(|c| !c.is_control()));
+            for part in line.split(char::is_control) {
+                self.out.push_str(part);
+            }
             self.out.push('\n');
         }
     }
