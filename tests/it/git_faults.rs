@@ -71,6 +71,8 @@ fn put_before_git(sandbox: &Sandbox, command: &mut Command, script: &str) {
 /// Records builds of `web`, each run killed at a later call of Git, until one is not reached. After
 /// every kill the same run, not killed, has to do the work.
 fn killed_everywhere(sandbox: &Sandbox, folder: &str, arguments: &[&str], check: impl Fn(&str)) {
+    let temporary = sandbox.path().join("temporary");
+    std::fs::create_dir(&temporary).unwrap();
     for when in ["before", "after"] {
         for at in 1.. {
             let tag = format!("--tag=1.{at}.0-{when}");
@@ -81,6 +83,8 @@ fn killed_everywhere(sandbox: &Sandbox, folder: &str, arguments: &[&str], check:
             put_before_git(sandbox, &mut command, KILLER);
             sandbox.write("calls", "0");
             command
+                // What a kill leaves goes away with the sandbox.
+                .env("TMPDIR", &temporary)
                 .env("CALLS", sandbox.path().join("calls"))
                 .env("KILL_AT", at.to_string())
                 .env("WHEN", when)
