@@ -415,3 +415,61 @@ fn a_token_does_not_follow_to_another_server() {
         "{heard:?}"
     );
 }
+
+/// Before the first push another run does the same, after the source has changed.
+const OVERTAKER: &str = r#"#!/bin/sh
+case "$*" in
+    *" push "*)
+        if mkdir "$ONCE" 2>/dev/null; then
+            (PATH=$OLD_PATH; export PATH; sh "$OTHER" < /dev/null) > "$ONCE/said" 2>&1 || exit 1
+        fi ;;
+esac
+exec "$REAL_GIT" "$@"
+"#;
+
+#[test]
+fn an_overtaken_run_does_not_undo_what_was_found_later() {
+    for repo in ["acme/shop", "acme/state"] {
+        let sandbox = sandbox();
+        sandbox.remote("acme/shop", &[("web/Dockerfile", "FROM node:22\n")]);
+        let images = IMAGES.replace("repo: acme/state", &format!("repo: {repo}"));
+        sandbox.push_files("acme/state", "main", &[("factory/images.yaml", &images)]);
+        let arguments = [
+            "analyze",
+            "--push",
+            "--git-repo",
+            URL,
+            "--image-factory-dir",
+            "factory",
+        ];
+        let mut command = sandbox.command(&arguments);
+        let program = command.get_program().to_string_lossy().into_owned();
+        sandbox.write(
+            "other",
+            format!(
+                "set -e\ngit clone -q \"$HOME/remotes/{repo}.git\" \"$HOME/changed\"\ncd \"$HOME/changed\"\necho 'FROM node:24' > web/Dockerfile\ngit commit -qam newer\ngit push -q origin HEAD:main\nIMGFAC_NOW=2026-11-23T12:00:05Z {program} {}\n",
+                arguments.join(" ")
+            ),
+        );
+        put_before_git(&sandbox, &mut command, OVERTAKER);
+        command
+            .env("OLD_PATH", std::env::var("PATH").unwrap_or_default())
+            .env("ONCE", sandbox.path().join("once"))
+            .env("OTHER", sandbox.path().join("other"));
+        let outcome = sandbox.run_command(&mut command);
+        assert_eq!(outcome.code, 0, "{outcome}");
+        assert!(
+            sandbox.read("once/said").contains("Pushed"),
+            "{}",
+            sandbox.read("once/said")
+        );
+        let state = sandbox.git(
+            "remotes/acme/state.git",
+            &["show", "main:factory/state/images/web.yaml"],
+        );
+        assert!(
+            state.contains("node-24") && !state.contains("node-22"),
+            "{state}"
+        );
+    }
+}

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use imgfac_dockerfile::Options;
 use imgfac_git::{Address, Checkout, FileError, Git, Wanted};
 use imgfac_model::{Branch, ImageName, Provider, RepoPath, Source, Workspace};
-use imgfac_state::{ConfinedDir, Discovery, Enrolled, FILE_LIMIT, FoundBase, ReadError};
+use imgfac_state::{ConfinedDir, Discovery, Enrolled, FILE_LIMIT, Fleet, FoundBase, ReadError};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use rayon::prelude::*;
 
@@ -71,9 +71,28 @@ struct Found {
     source: Source,
     discovery: Discovery,
     commit: Option<String>,
+    /// Whether it is from the commit that the run works on, which may be another one next time.
+    from_commit: bool,
+    /// What state said of the last discovery when this one was made.
+    state: Option<LastDiscovery>,
+}
+
+/// When something new was last found, and at which commit.
+type LastDiscovery = (Option<String>, Option<String>);
+
+fn last_discovery(fleet: &Fleet, name: &ImageName) -> Option<LastDiscovery> {
+    let state = &fleet.images.get(name.as_str())?.state;
+    Some((state.last_discovery.clone(), state.source_commit.clone()))
 }
 
 impl Discovered {
+    /// Forgets what may be older than what a newer state says: another run may have looked at the
+    /// same image since, and what it found must not be undone.
+    pub(crate) fn forget_outdated(&mut self, fleet: &Fleet) {
+        self.0
+            .retain(|name, found| !found.from_commit && found.state == last_discovery(fleet, name));
+    }
+
     /// What was found, by image.
     pub(crate) fn discoveries(&self) -> BTreeMap<ImageName, Discovery> {
         let found = self.0.iter();
@@ -137,6 +156,7 @@ impl<'s> Sources<'s> {
     pub(crate) fn discover_all<'i>(
         &self,
         images: impl IntoIterator<Item = &'i Enrolled>,
+        fleet: &Fleet,
         known: &mut Discovered,
         progress: bool,
     ) {
@@ -172,12 +192,19 @@ impl<'s> Sources<'s> {
                     source: source.clone(),
                     discovery,
                     commit,
+                    from_commit: self.is_from_commit(source),
+                    state: last_discovery(fleet, name),
                 };
                 (name.clone(), found)
             })
             .collect();
         bar.finish_and_clear();
         known.0.extend(found);
+    }
+
+    fn is_from_commit(&self, source: &Source) -> bool {
+        self.workspace(source).is_none()
+            && matches!(&self.own, Own::Commit { serves, .. } if serves(source))
     }
 
     /// The Dockerfile of each source: from a workspace of that repository, else one for every

@@ -166,8 +166,9 @@ impl Request<'_> {
                 .is_none_or(|scope| scope.contains(&image.enrolment.name))
         });
         let (progress, known) = (context.progress, round.known);
+        known.forget_outdated(&fleet);
         with_jobs(self.analysis.jobs, || {
-            sources.discover_all(images, known, progress);
+            sources.discover_all(images, &fleet, known, progress);
         })?;
         let discoveries = known.discoveries();
 
