@@ -84,7 +84,7 @@ fn a_folder_that_may_not_be_written_stays_as_it_is() {
     exit 1
     --- stdout
     --- stderr
-    error: cannot write state/images: Permission denied (os error 13)
+    error: cannot write state: Permission denied (os error 13)
     hint: nothing was changed
     ");
     assert_eq!(sandbox.files(), before);

@@ -85,7 +85,7 @@ fn a_check_after_a_sync_finds_nothing_until_somebody_edits() {
 
       changed  image  storefront  enrolment: rebuildDelay
 
-    Would write 1 file: state/images/storefront.yaml
+    Would write 2 files: dist/image-factory.k8s.yaml, state/images/storefront.yaml
     --- stderr
     ");
     assert_eq!(sandbox.files(), before, "--check writes nothing");

@@ -106,7 +106,7 @@ fn an_unreadable_state_leaves_its_image_out() {
     Wrote dist/image-factory.k8s.yaml
     --- stderr
     error[unreadable-state]: state/images/web.yaml cannot be used: this is not YAML: unclosed bracket '['
-     --> state/images/web.yaml:1:7
+     --> f/state/images/web.yaml:1:7
       |
     1 | name: [web
       |       ^

@@ -122,7 +122,7 @@ fn state_that_cannot_be_used_is_said() {
         "fullImage: debian\nfullImage: debian\n",
     );
     assert_snapshot!(sandbox.run(&["-C", "factory", "synth", "--check"]), @r#"
-    exit 4
+    exit 3
     --- stdout
     Would write dist/image-factory.k8s.yaml
     --- stderr
@@ -133,5 +133,7 @@ fn state_that_cannot_be_used_is_said() {
       | ^^^^^^^^^
       |
       = help: mend or delete it; until then it is left as it is
+
+    warning: image base: it stands on debian-12, of which there is no usable state: its updates do not rebuild it
     "#);
 }

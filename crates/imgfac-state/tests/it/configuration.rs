@@ -375,7 +375,7 @@ fn bombs_are_refused() {
         laughs.push_str(&format!("a{n}: &a{n} [{refs}]\n"));
     }
     assert_snapshot!(images(&laughs), @"
-    images.yaml:6:45 invalid-yaml there are more than 1000000 values, those that aliases repeat included
+    images.yaml:6:40 invalid-yaml there are more than 1000000 values, those that aliases repeat included
     images:
     ");
     assert_snapshot!(images(&"[".repeat(20_000)), @"
