@@ -506,6 +506,7 @@ fn breaking_out(payload: &str) -> String {
     variables: {{A: {payload}, {payload}: x}}
 - name: ext
   repository: acme/ext
+  imageSelectionStrategy: NewestBuild
   constraint: {payload}
   updates:
     - {{repo: acme/deploy, path: values.yaml, type: yaml-update, key: {payload}}}

@@ -1,5 +1,7 @@
 //! The Stage that rebuilds an image, and the request that tells its build.
 
+use std::fmt::Write as _;
+
 use imgfac_model::{Enrolment, Provider, Settings, Source};
 
 use crate::edges::Edge;
@@ -23,7 +25,11 @@ pub(crate) fn trigger_stage(
 ) -> Result<Stage, String> {
     let request = Request::new(enrolment, source)?;
     let facts: Vec<_> = edges.iter().map(|edge| &edge.fact).collect();
-    let json = |value: serde_json::Result<String>| value.map_err(|error| error.to_string());
+    let json = |value: serde_json::Result<String>| {
+        value
+            .map(|text| visible(&text))
+            .map_err(|error| error.to_string())
+    };
     let value = |name: &str| {
         Ok::<_, String>(match name {
             "image" => enrolment.name.to_string(),
@@ -64,6 +70,29 @@ pub(crate) fn trigger_stage(
     };
     let steps = vec![Step::new(task).named("rebuild")];
     Ok(stage(metadata, wanted, vars, steps, None))
+}
+
+/// JSON in which marks that command a terminal or turn text round are written by number: people
+/// look at manifests, and JSON itself leaves all but the oldest of them as they are.
+fn visible(json: &str) -> String {
+    let mut out = String::with_capacity(json.len());
+    for c in json.chars() {
+        let commands = matches!(
+            c,
+            '\u{7f}'..='\u{9f}'
+                | '\u{200b}'..='\u{200f}'
+                | '\u{202a}'..='\u{202e}'
+                | '\u{2060}'..='\u{2069}'
+                | '\u{feff}'
+        );
+        if commands {
+            // Writing to a text cannot fail.
+            let _ = write!(out, "\\u{:04x}", u32::from(c));
+        } else {
+            out.push(c);
+        }
+    }
+    out
 }
 
 /// The request that tells a build to start.
@@ -201,6 +230,14 @@ mod tests {
             Ok(it) => format!("{}\n{} {}\n{:?}", it.url, it.secret, it.tokens, it.inputs),
             Err(error) => error,
         }
+    }
+
+    #[test]
+    fn marks_that_command_a_terminal_are_written_by_number() {
+        let text = "a\u{9b}\u{202e}\u{7f}ü😀";
+        let json = visible(&serde_json::to_string(text).unwrap());
+        assert_eq!(json, r#""a\u009b\u202e\u007fü😀""#);
+        assert_eq!(serde_json::from_str::<String>(&json).unwrap(), text);
     }
 
     #[test]
