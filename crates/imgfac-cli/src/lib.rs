@@ -10,6 +10,7 @@ mod context;
 mod discovery;
 mod error;
 mod factory;
+mod fleet_graph;
 mod git;
 mod render;
 mod run;

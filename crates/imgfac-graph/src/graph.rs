@@ -1,179 +1,347 @@
-//! Order and circles.
+//! The graph, and how it is built from enrolment and state.
 
 use std::collections::BTreeMap;
 
-use imgfac_model::ImageName;
+use imgfac_model::{
+    BaseName, BaseState, Defaults, Delay, DiscoveryStatus, Enrolment, ImageState, Reference,
+    nearest,
+};
 use petgraph::Direction;
-use petgraph::algo::tarjan_scc;
 use petgraph::graph::{DiGraph, NodeIndex};
+use petgraph::visit::EdgeRef as _;
 
-/// Managed images and what they stand on.
+use crate::node::{Edge, Kind, Node, Policy, Status};
+use crate::order::Order;
+
+/// An enrolled image, as [`Graph::new`] takes it.
+#[derive(Clone, Copy, Debug)]
+pub struct Image<'a> {
+    /// What images.yaml says.
+    pub enrolment: &'a Enrolment,
+    /// What is known about it.
+    pub state: Option<&'a ImageState>,
+    /// Whether it has a state file that cannot be used.
+    pub unreadable: bool,
+}
+
+/// The images of a fleet and what they stand on. An edge leads from an image to a base of it.
+///
+/// Nodes have an order that does not depend on the order of the input: enrolled images by name,
+/// then bases by name.
 #[derive(Clone, Debug)]
 pub struct Graph {
-    graph: DiGraph<ImageName, ()>,
+    pub(crate) graph: DiGraph<Node, Edge>,
+    images: BTreeMap<String, NodeIndex>,
+    bases: BTreeMap<String, NodeIndex>,
+    order: Order,
+}
+
+/// No node is called so.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NotFound {
+    /// The nearest name that there is.
+    pub nearest: Option<String>,
 }
 
 impl Graph {
-    /// Builds the graph; an edge is `(image, what it stands on)`. Edges to images that are not
-    /// among the nodes are left out.
-    pub fn new(
-        images: impl IntoIterator<Item = ImageName>,
-        edges: impl IntoIterator<Item = (ImageName, ImageName)>,
+    /// Builds the graph; `defaults` are those of the factory's settings.
+    pub fn new<'a>(
+        defaults: &Defaults,
+        images: impl IntoIterator<Item = Image<'a>>,
+        bases: impl IntoIterator<Item = (&'a BaseName, &'a BaseState)>,
     ) -> Self {
-        let mut graph = DiGraph::new();
-        // Sorted, so that every answer is the same whatever the order of the input.
-        let names: std::collections::BTreeSet<ImageName> = images.into_iter().collect();
-        let index: BTreeMap<ImageName, NodeIndex> = names
+        let images: BTreeMap<&str, Image<'a>> = images
             .into_iter()
-            .map(|name| (name.clone(), graph.add_node(name)))
+            .map(|image| (image.enrolment.name.as_str(), image))
             .collect();
-        let mut edges: Vec<_> = edges.into_iter().collect();
-        edges.sort();
-        edges.dedup();
-        for (image, base) in edges {
-            if let (Some(from), Some(to)) = (index.get(&image), index.get(&base)) {
-                graph.add_edge(*from, *to, ());
-            }
+        let mut builder = Builder::default();
+        for image in images.values() {
+            builder.image(image, defaults);
         }
-        Self { graph }
+        let bases: BTreeMap<&BaseName, &BaseState> = bases.into_iter().collect();
+        for (name, state) in bases {
+            builder.base(base(name, state));
+        }
+        for image in images.values().filter(|image| image.enrolment.is_managed()) {
+            builder.edges(image);
+        }
+        builder.finish()
     }
 
-    /// The groups of images that stand on each other in a circle, each sorted by name. An image
-    /// that stands on itself is a group of one.
-    #[must_use]
-    pub fn cycles(&self) -> Vec<Vec<ImageName>> {
-        let mut cycles: Vec<Vec<ImageName>> = tarjan_scc(&self.graph)
-            .into_iter()
-            .filter(|group| match group.as_slice() {
-                [one] => self.graph.contains_edge(*one, *one),
-                _ => true,
-            })
-            .map(|group| {
-                let mut names: Vec<_> = group
-                    .iter()
-                    .filter_map(|node| self.graph.node_weight(*node).cloned())
-                    .collect();
-                names.sort();
-                names
-            })
-            .collect();
-        cycles.sort();
-        cycles
+    /// Every node, in order.
+    pub fn nodes(&self) -> impl Iterator<Item = (NodeIndex, &Node)> {
+        self.graph
+            .node_indices()
+            .filter_map(|index| Some((index, self.graph.node_weight(index)?)))
     }
 
-    /// The wave in which each image builds: 0 stands on no managed image, every other one comes
-    /// after all that it stands on. Images of a circle share the wave that the circle would have.
+    /// Every edge as image, base and what it carries.
+    pub fn edges(&self) -> impl Iterator<Item = (NodeIndex, NodeIndex, &Edge)> {
+        self.graph
+            .edge_references()
+            .map(|edge| (edge.source(), edge.target(), edge.weight()))
+    }
+
+    /// A node.
+    ///
+    /// # Panics
+    /// When the index is not of this graph.
     #[must_use]
-    pub fn waves(&self) -> BTreeMap<ImageName, usize> {
-        let mut waves: Vec<Option<usize>> = vec![None; self.graph.node_count()];
-        // Tarjan's algorithm gives a group only after all groups that it leads to, so the only
-        // neighbours without a wave yet are those of the group itself.
-        for group in tarjan_scc(&self.graph) {
-            let wave = group
-                .iter()
-                .flat_map(|node| self.graph.neighbors_directed(*node, Direction::Outgoing))
-                .filter_map(|base| waves[base.index()].map(|wave| wave + 1))
-                .max()
-                .unwrap_or(0);
-            for node in &group {
-                waves[node.index()] = Some(wave);
-            }
+    pub fn node(&self, index: NodeIndex) -> &Node {
+        &self.graph[index]
+    }
+
+    /// What an image stands on directly, in the order of nodes.
+    pub fn bases_of(&self, image: NodeIndex) -> Vec<(NodeIndex, &Edge)> {
+        self.neighbours(image, Direction::Outgoing)
+    }
+
+    /// What stands on an image directly, in the order of nodes.
+    pub fn dependents_of(&self, base: NodeIndex) -> Vec<(NodeIndex, &Edge)> {
+        self.neighbours(base, Direction::Incoming)
+    }
+
+    fn neighbours(&self, index: NodeIndex, direction: Direction) -> Vec<(NodeIndex, &Edge)> {
+        let edges = self.graph.edges_directed(index, direction);
+        let mut neighbours: Vec<_> = edges
+            .map(|edge| match direction {
+                Direction::Outgoing => (edge.target(), edge.weight()),
+                Direction::Incoming => (edge.source(), edge.weight()),
+            })
+            .collect();
+        neighbours.sort_by_key(|(neighbour, _)| *neighbour);
+        neighbours
+    }
+
+    /// The order in which images build.
+    #[must_use]
+    pub fn order(&self) -> &Order {
+        &self.order
+    }
+
+    /// An enrolled image, by name.
+    #[must_use]
+    pub fn image(&self, name: &str) -> Option<NodeIndex> {
+        self.images.get(name).copied()
+    }
+
+    /// The node that a person means: an enrolled image by name, a base by name, a base by any
+    /// spelling of its reference, with or without the digest, or an enrolled image by the repository
+    /// that it is published at.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn find(&self, text: &str) -> Result<NodeIndex, NotFound> {
+        let named = self.images.get(text).or_else(|| self.bases.get(text));
+        if let Some(index) = named {
+            return Ok(*index);
         }
-        let names = self.graph.node_weights().cloned();
-        names
-            .zip(waves.into_iter().map(Option::unwrap_or_default))
-            .collect()
+        if let Some(index) = Reference::parse(text)
+            .ok()
+            .and_then(|wanted| self.by_reference(&wanted))
+        {
+            return Ok(index);
+        }
+        let known: Vec<String> = self
+            .nodes()
+            .flat_map(|(_, node)| [node.name.clone(), node.label()])
+            .collect();
+        let known: Vec<&str> = known.iter().map(String::as_str).collect();
+        Err(NotFound {
+            nearest: nearest(text, &known).map(str::to_owned),
+        })
+    }
+
+    fn by_reference(&self, wanted: &Reference) -> Option<NodeIndex> {
+        let (image, repository) = (wanted.to_string(), wanted.repository().to_string());
+        let by_image = |kinds: &[Kind], image: &str| {
+            let mut nodes = self.nodes();
+            nodes.find(|(_, node)| kinds.contains(&node.kind) && node.image == image)
+        };
+        let exact = by_image(&[Kind::Base], &image)
+            .or_else(|| by_image(&[Kind::Managed, Kind::External], &repository));
+        // A tag that is only used together with a digest.
+        let pinned = || {
+            let start = format!("{image}@");
+            self.nodes()
+                .find(|(_, node)| node.kind == Kind::Base && node.image.starts_with(&start))
+        };
+        exact.or_else(pinned).map(|(index, _)| index)
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
+#[derive(Default)]
+struct Builder {
+    graph: DiGraph<Node, Edge>,
+    images: BTreeMap<String, NodeIndex>,
+    bases: BTreeMap<String, NodeIndex>,
+}
 
-    use super::*;
-
-    fn name(text: &str) -> ImageName {
-        ImageName::new(text).unwrap()
+impl Builder {
+    fn image(&mut self, image: &Image<'_>, defaults: &Defaults) {
+        let node = enrolled(image, defaults);
+        let name = node.name.clone();
+        self.images.insert(name, self.graph.add_node(node));
     }
 
-    fn graph(edges: &[(&str, &str)]) -> Graph {
-        let edges: Vec<_> = edges.iter().map(|(a, b)| (name(a), name(b))).collect();
-        let nodes: Vec<_> = edges
-            .iter()
-            .flat_map(|(a, b)| [a.clone(), b.clone()])
-            .collect();
-        Graph::new(nodes, edges)
+    fn base(&mut self, node: Node) -> NodeIndex {
+        let name = node.name.clone();
+        let index = self.graph.add_node(node);
+        self.bases.insert(name, index);
+        index
     }
 
-    fn waves(edges: &[(&str, &str)]) -> Vec<(String, usize)> {
-        graph(edges)
-            .waves()
-            .into_iter()
-            .map(|(name, wave)| (name.to_string(), wave))
-            .collect()
-    }
-
-    fn cycles(edges: &[(&str, &str)]) -> Vec<String> {
-        let join = |names: Vec<ImageName>| {
-            names
-                .iter()
-                .map(ImageName::as_str)
-                .collect::<Vec<_>>()
-                .join(" ")
-        };
-        graph(edges).cycles().into_iter().map(join).collect()
-    }
-
-    #[test]
-    fn a_diamond_builds_its_top_last() {
-        assert_eq!(
-            waves(&[
-                ("top", "left"),
-                ("top", "right"),
-                ("left", "base"),
-                ("right", "mid"),
-                ("mid", "base")
-            ]),
-            [
-                ("base", 0),
-                ("left", 1),
-                ("mid", 1),
-                ("right", 2),
-                ("top", 3)
-            ]
-            .map(|(n, w)| (n.to_owned(), w))
-        );
-    }
-
-    #[test]
-    fn circles_are_found_and_do_not_hang_the_order() {
-        assert_eq!(
-            cycles(&[("a", "b"), ("b", "c"), ("c", "a"), ("d", "a"), ("e", "e")]),
-            ["a b c", "e"]
-        );
-        assert_eq!(
-            waves(&[("a", "b"), ("b", "a"), ("d", "a")])[2],
-            ("d".to_owned(), 1)
-        );
-    }
-
-    proptest! {
-        #[test]
-        fn every_image_builds_after_what_it_stands_on(edges in prop::collection::vec((0u8..30, 0u8..30), 0..80)) {
-            // Edges only lead to smaller numbers: no circles.
-            let edges: Vec<_> = edges
-                .into_iter()
-                .filter(|(a, b)| a > b)
-                .map(|(a, b)| (name(&format!("i{a}")), name(&format!("i{b}"))))
-                .collect();
-            let nodes: Vec<_> = (0..30).map(|n| name(&format!("i{n}"))).collect();
-            let graph = Graph::new(nodes.clone(), edges.clone());
-            let waves = graph.waves();
-            prop_assert!(graph.cycles().is_empty());
-            prop_assert_eq!(waves.len(), nodes.len());
-            for (image, base) in edges {
-                prop_assert!(waves[&image] > waves[&base]);
-            }
+    /// The base of a name; one that no state file is about gets a node of its own.
+    fn base_called(&mut self, name: &str, reference: Option<&Reference>) -> NodeIndex {
+        match self.bases.get(name) {
+            Some(index) => *index,
+            None => self.base(missing(name, reference)),
         }
+    }
+
+    fn edges(&mut self, image: &Image<'_>) {
+        let name = image.enrolment.name.as_str();
+        let (Some(from), Some(state)) = (self.images.get(name).copied(), image.state) else {
+            return;
+        };
+        let mut edges: BTreeMap<NodeIndex, Edge> = BTreeMap::new();
+        let mut add = |to: NodeIndex, reference: Option<Reference>| {
+            let needed = reference
+                .as_ref()
+                .is_none_or(|reference| !state.unused_bases.contains(reference));
+            let edge = edges.entry(to).or_insert(Edge {
+                needed: false,
+                references: Vec::new(),
+            });
+            edge.needed |= needed;
+            edge.references.extend(reference);
+        };
+        for base in &state.base_images {
+            let to = self.base_called(base.as_str(), None);
+            let reference = self
+                .graph
+                .node_weight(to)
+                .and_then(|node| match node.status {
+                    Status::Missing => None,
+                    _ => Reference::parse(&node.image).ok(),
+                });
+            add(to, reference);
+        }
+        for base in &state.managed_bases {
+            let reference = &base.reference;
+            let to = match self.images.get(base.name.as_str()) {
+                Some(index) => *index,
+                // It was enrolled when the state was written.
+                None => self.base_called(&reference.to_string(), Some(reference)),
+            };
+            add(to, Some(reference.clone()));
+        }
+        for (to, mut edge) in edges {
+            edge.references.sort_by_cached_key(ToString::to_string);
+            self.graph.add_edge(from, to, edge);
+        }
+    }
+
+    fn finish(self) -> Graph {
+        let order = Order::new(&self.graph);
+        Graph {
+            graph: self.graph,
+            images: self.images,
+            bases: self.bases,
+            order,
+        }
+    }
+}
+
+fn enrolled(image: &Image<'_>, defaults: &Defaults) -> Node {
+    let Image {
+        enrolment,
+        state,
+        unreadable,
+    } = image;
+    let own = |own: &Option<Delay>, default: &Delay| own.as_ref().unwrap_or(default).clone();
+    let status = match (
+        &enrolment.source,
+        state.and_then(|state| state.discovery_status),
+    ) {
+        _ if *unreadable => Status::Unreadable,
+        (None, _) => Status::Watched,
+        (Some(_), Some(DiscoveryStatus::Success)) => Status::Success,
+        (Some(_), Some(DiscoveryStatus::Failed)) => Status::Failed,
+        (Some(_), Some(DiscoveryStatus::Pending | DiscoveryStatus::External) | None) => {
+            Status::Pending
+        }
+    };
+    Node {
+        kind: if enrolment.is_managed() {
+            Kind::Managed
+        } else {
+            Kind::External
+        },
+        name: enrolment.name.to_string(),
+        image: enrolment.repository.to_string(),
+        registry: enrolment.repository.registry().to_owned(),
+        status,
+        error: state.and_then(|state| state.discovery_error.clone()),
+        version: state.and_then(|state| state.current_version.clone()),
+        digest: state.and_then(|state| state.current_digest.clone()),
+        changed: state.and_then(|state| state.last_built.clone()),
+        policy: enrolment.is_managed().then(|| Policy {
+            delay: enrolment.rebuild_delay.clone(),
+            cascade_delay: own(&enrolment.cascade_delay, &defaults.cascade_delay),
+            window: own(
+                &enrolment.coordination_window,
+                &defaults.coordination_window,
+            ),
+            auto: enrolment.auto_rebuild,
+            criticality: enrolment.criticality,
+        }),
+        source: enrolment.source.as_ref().map(|source| {
+            let (host, repo, branch) = (source.host(), &source.repo, &source.branch);
+            format!("{host}/{repo} {branch} {}", source.dockerfile)
+        }),
+    }
+}
+
+fn base(name: &BaseName, state: &BaseState) -> Node {
+    let pinned = state.pinned_digest();
+    let digest = state
+        .current_digest
+        .clone()
+        .or_else(|| pinned.map(ToString::to_string));
+    Node {
+        kind: Kind::Base,
+        name: name.to_string(),
+        image: state.reference.to_string(),
+        registry: state.reference.repository().registry().to_owned(),
+        status: match (pinned, &digest) {
+            (Some(_), _) => Status::Pinned,
+            (None, Some(_)) => Status::Observed,
+            (None, None) => Status::Unobserved,
+        },
+        error: None,
+        version: None,
+        digest,
+        changed: state.last_updated.clone(),
+        policy: None,
+        source: None,
+    }
+}
+
+fn missing(name: &str, reference: Option<&Reference>) -> Node {
+    Node {
+        kind: Kind::Base,
+        name: name.to_owned(),
+        image: reference.map_or_else(|| name.to_owned(), ToString::to_string),
+        registry: reference.map_or_else(String::new, |reference| {
+            reference.repository().registry().to_owned()
+        }),
+        status: Status::Missing,
+        error: None,
+        version: None,
+        digest: None,
+        changed: None,
+        policy: None,
+        source: None,
     }
 }

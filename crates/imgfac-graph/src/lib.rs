@@ -1,19 +1,63 @@
-//! The dependency graph of the images that a factory builds.
+//! The dependency graph of a fleet: which image stands on which.
 //!
-//! Nodes are managed images, an edge leads from an image to one that it stands on. [`Graph`]
-//! answers in which order they build and where they stand on each other in a circle. It knows
-//! nothing of files or registries.
+//! [`Graph`] is built from enrolment and state. Nodes are managed images, external images and
+//! bases; an edge leads from an image to what it stands on. It answers in which order images build
+//! ([`Order`]), who stands on whom, and what a change would set off ([`Cascade`]). A [`View`] is
+//! the part of it that is shown, and [`mermaid`], [`dot`] and [`json`] write one down. There are
+//! no files, clocks or registries here.
 //!
 //! ```
-//! use imgfac_graph::Graph;
-//! use imgfac_model::ImageName;
+//! use imgfac_graph::{Graph, Image, View, mermaid};
+//! use imgfac_model::{Defaults, Enrolment, ImageState, ManagedBase};
 //!
-//! let [base, app] = ["base", "app"].map(|name| ImageName::new(name).unwrap());
-//! let graph = Graph::new([base.clone(), app.clone()], [(app.clone(), base.clone())]);
-//! assert_eq!(graph.waves()[&app], 1);
-//! assert!(graph.cycles().is_empty());
+//! let enrolment = |name: &str| -> Enrolment {
+//!     serde_json::from_str(&format!(
+//!         r#"{{"name": "{name}", "registry": "ghcr.io", "repository": "acme/{name}",
+//!              "source": {{"provider": "github", "repo": "acme/{name}", "branch": "main",
+//!                          "dockerfile": "Dockerfile"}}}}"#
+//!     ))
+//!     .unwrap()
+//! };
+//! let (base, app) = (enrolment("base"), enrolment("app"));
+//! let state = ImageState {
+//!     managed_bases: vec![ManagedBase {
+//!         name: base.name.clone(),
+//!         reference: "ghcr.io/acme/base:1".parse().unwrap(),
+//!     }],
+//!     ..ImageState::default()
+//! };
+//! let image = |enrolment, state| Image { enrolment, state, unreadable: false };
+//! let images = [image(&base, None), image(&app, Some(&state))];
+//! let graph = Graph::new(&Defaults::default(), images, []);
+//! let app = graph.find("app").unwrap();
+//! assert_eq!(graph.order().wave(app), Some(1));
+//! assert!(mermaid(&View::all(&graph)).contains("image_base --> image_app"));
 //! ```
 
+mod cascade;
+mod check;
+mod dot;
+mod escape;
+#[cfg(test)]
+mod fixture;
 mod graph;
+mod json;
+mod mermaid;
+mod node;
+mod order;
+mod reach;
+mod view;
 
-pub use crate::graph::Graph;
+pub use petgraph::graph::NodeIndex;
+
+pub use crate::{
+    cascade::{Build, Cascade, Held, Hold},
+    dot::dot,
+    graph::{Graph, Image, NotFound},
+    json::json,
+    mermaid::{fitted as fitted_for_mermaid, mermaid},
+    node::{Edge, Kind, Node, Policy, Status},
+    order::{Cycle, Order},
+    reach::Paths,
+    view::View,
+};

@@ -63,7 +63,7 @@ pub(crate) struct Ground<'a> {
     /// Images of ours that are watched; those that were published have digests to note.
     pub(crate) images: BTreeMap<&'a ImageName, bool>,
     /// Images that stand on each other: a rebuild of one would start the next for ever.
-    circles: BTreeMap<ImageName, usize>,
+    circles: BTreeMap<String, usize>,
     /// By how many minutes images that are due together come after each other.
     holds: BTreeMap<ImageName, u32>,
 }
@@ -75,15 +75,10 @@ impl<'a> Ground<'a> {
         images: BTreeMap<&'a ImageName, bool>,
     ) -> Self {
         let graph = graph(fleet);
-        let circles = graph.cycles();
         Self {
             bases,
             images,
-            circles: circles
-                .into_iter()
-                .enumerate()
-                .flat_map(|(n, names)| names.into_iter().map(move |name| (name, n)))
-                .collect(),
+            circles: circles(&graph),
             holds: holds(fleet, &graph),
         }
     }
@@ -136,8 +131,8 @@ impl<'a> Ground<'a> {
             {
                 continue;
             }
-            let circle = self.circles.get(image);
-            if circle.is_some() && circle == self.circles.get(&parent.name) {
+            let circle = self.circles.get(image.as_str());
+            if circle.is_some() && circle == self.circles.get(parent.name.as_str()) {
                 problems.push(format!(
                     "it stands on {} in a circle: a push of that does not rebuild it, which would never end",
                     parent.name
@@ -218,21 +213,21 @@ fn delays(settings: &Settings, enrolment: &Enrolment) -> (String, String) {
 }
 
 fn graph(fleet: &Fleet<'_>) -> Graph {
-    let edges = fleet.images.iter().flat_map(|image| {
-        image
-            .state
-            .map(|state| state.managed_bases.as_slice())
-            .unwrap_or_default()
-            .iter()
-            .map(|base| (image.enrolment.name.clone(), base.name.clone()))
+    let images = fleet.images.iter().map(|image| imgfac_graph::Image {
+        enrolment: image.enrolment,
+        state: image.state,
+        unreadable: false,
     });
-    Graph::new(
-        fleet
-            .images
-            .iter()
-            .map(|image| image.enrolment.name.clone()),
-        edges,
-    )
+    Graph::new(&fleet.settings.defaults, images, fleet.bases)
+}
+
+/// A number for the circle of each image that is in one.
+fn circles(graph: &Graph) -> BTreeMap<String, usize> {
+    let cycles = graph.order().cycles().iter().enumerate();
+    let members = cycles.flat_map(|(n, cycle)| cycle.members.iter().map(move |member| (member, n)));
+    members
+        .map(|(member, n)| (graph.node(*member).name.clone(), n))
+        .collect()
 }
 
 /// How many minutes after its parents an image is due.
@@ -247,13 +242,11 @@ fn holds(fleet: &Fleet<'_>, graph: &Graph) -> BTreeMap<ImageName, u32> {
     let images: BTreeMap<_, &Image<'_>> = fleet
         .images
         .iter()
-        .map(|image| (&image.enrolment.name, image))
+        .map(|image| (image.enrolment.name.as_str(), image))
         .collect();
-    let mut waves: Vec<_> = graph.waves().into_iter().collect();
-    waves.sort_by(|a, b| (a.1, &a.0).cmp(&(b.1, &b.0)));
     let mut holds = BTreeMap::<ImageName, u32>::new();
-    for (name, _) in waves {
-        let Some(image) = images.get(&name) else {
+    for index in graph.order().waves().into_iter().flatten() {
+        let Some(image) = images.get(graph.node(index).name.as_str()) else {
             continue;
         };
         let own = match image.enrolment.criticality {
@@ -272,7 +265,7 @@ fn holds(fleet: &Fleet<'_>, graph: &Graph) -> BTreeMap<ImageName, u32> {
             .map(|hold| hold + AFTER_PARENT)
             .max()
             .unwrap_or(0);
-        holds.insert(name, own.max(after));
+        holds.insert(image.enrolment.name.clone(), own.max(after));
     }
     holds
 }

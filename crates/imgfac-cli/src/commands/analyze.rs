@@ -5,8 +5,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use imgfac_git::Git;
-use imgfac_graph::Graph;
-use imgfac_model::{Code, Diagnostic, ImageName, Workspace, exit};
+use imgfac_model::{Diagnostic, ImageName, Workspace, exit};
 use imgfac_state::{Build, Change, Enrolled, FileChange, Files, Fleet, Subject, Update};
 
 use crate::args::{Format, FormatArg};
@@ -17,6 +16,7 @@ use crate::context::Context;
 use crate::discovery::{Discovered, Own, Sources};
 use crate::error::CliError;
 use crate::factory::{Access, Factory};
+use crate::fleet_graph;
 use crate::git;
 use crate::render::{self, CommitReport, JsonReport, Report};
 
@@ -196,7 +196,8 @@ impl Request<'_> {
             builds: build.into_iter().collect::<BTreeMap<ImageName, Build>>(),
             now,
         });
-        diagnostics.extend(cycles(&factory.configuration.images, &fleet));
+        let graph = fleet_graph::graph(&factory.configuration, &fleet);
+        diagnostics.extend(fleet_graph::cycles(&factory.configuration, &graph));
         if !context.quiet {
             render::diagnostics(
                 context.err,
@@ -332,45 +333,4 @@ fn with_jobs<T: Send>(jobs: Option<u16>, work: impl FnOnce() -> T + Send) -> Res
             Ok(pool.install(work))
         }
     }
-}
-
-/// Images of ours that stand on each other in a circle can never be rebuilt in order.
-fn cycles(images: &BTreeMap<ImageName, Enrolled>, fleet: &Fleet) -> Vec<Diagnostic> {
-    let edges = images.keys().flat_map(|name| {
-        let bases = fleet
-            .images
-            .get(name.as_str())
-            .map(|stored| stored.state.managed_bases.as_slice());
-        bases
-            .unwrap_or_default()
-            .iter()
-            .map(|base| (name.clone(), base.name.clone()))
-    });
-    let graph = Graph::new(images.keys().cloned(), edges);
-    let describe = |names: Vec<ImageName>| {
-        let mut members = names.iter().filter_map(|name| images.get(name));
-        let first: &Enrolled = members.next()?;
-        let list: Vec<&str> = names.iter().map(ImageName::as_str).collect();
-        let message = match list.as_slice() {
-            [one] => format!("{one} stands on itself"),
-            _ => format!(
-                "images stand on each other in a circle: {}",
-                list.join(", ")
-            ),
-        };
-        let mut diagnostic = Diagnostic::warning(
-            Code::DependencyCycle,
-            message,
-            first.at.clone(),
-            "in the circle",
-        );
-        for member in members {
-            diagnostic = diagnostic.with_related(member.at.clone(), "in the circle");
-        }
-        Some(
-            diagnostic
-                .with_help("no order can rebuild them: let one of them stand on another image"),
-        )
-    };
-    graph.cycles().into_iter().filter_map(describe).collect()
 }

@@ -6,6 +6,7 @@ pub(crate) mod check;
 pub(crate) mod completions;
 pub(crate) mod deps;
 pub(crate) mod diff;
+pub(crate) mod graph;
 pub(crate) mod init;
 pub(crate) mod job;
 pub(crate) mod publish;

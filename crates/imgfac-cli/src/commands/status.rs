@@ -1,7 +1,6 @@
 //! `imgfac status`: the fleet, or one image.
 
 use clap::Args;
-use imgfac_graph::Graph;
 use imgfac_model::{DiscoveryStatus, ImageState, exit};
 use imgfac_state::{Enrolled, Fleet};
 use serde::Serialize;
@@ -10,6 +9,7 @@ use crate::args::{Format, FormatArg};
 use crate::context::Context;
 use crate::error::CliError;
 use crate::factory::{Access, Factory};
+use crate::fleet_graph;
 use crate::render::{self, BOLD, DIM};
 
 /// Show the fleet, or one image
@@ -66,14 +66,8 @@ pub(crate) fn run(context: &mut Context<'_>, args: StatusArgs) -> Result<u8, Cli
         &unreadable,
     )?;
     let images = &factory.configuration.images;
-    let edges = images.keys().flat_map(|name| {
-        let state = fleet.images.get(name.as_str()).map(|stored| &stored.state);
-        state
-            .into_iter()
-            .flat_map(|state| &state.managed_bases)
-            .map(|base| (name.clone(), base.name.clone()))
-    });
-    let waves = Graph::new(images.keys().cloned(), edges).waves();
+    let graph = fleet_graph::graph(&factory.configuration, &fleet);
+    let wave = |name: &str| graph.order().wave(graph.image(name)?);
     let all: Vec<ImageStatus> = images
         .iter()
         .filter(|(name, _)| {
@@ -81,7 +75,7 @@ pub(crate) fn run(context: &mut Context<'_>, args: StatusArgs) -> Result<u8, Cli
                 .as_ref()
                 .is_none_or(|wanted| wanted == name.as_str())
         })
-        .map(|(name, image)| status(image, &fleet, waves.get(name).copied()))
+        .map(|(name, image)| status(image, &fleet, wave(name.as_str())))
         .collect();
     if let (Some(name), true) = (&args.name, all.is_empty()) {
         let known: Vec<&str> = images.keys().map(|name| name.as_str()).collect();
@@ -150,7 +144,7 @@ fn status(image: &Enrolled, fleet: &Fleet, wave: Option<usize>) -> ImageStatus {
         discovery_error: state.discovery_error.clone(),
         base_images: base_images.collect(),
         managed_bases: managed_bases.collect(),
-        wave: wave.filter(|_| enrolment.is_managed()),
+        wave,
         current_version: state.current_version.clone(),
         current_digest: state.current_digest.clone(),
         last_built: state.last_built.clone(),

@@ -91,7 +91,8 @@ fn harmless(text: &str) -> Cow<'_, str> {
     }
 }
 
-fn place(directory: &Path, name: &str) -> String {
+/// A file of the factory directory, as it is seen from the current folder.
+pub(crate) fn place(directory: &Path, name: &str) -> String {
     let path = directory.join(name);
     let path = path.strip_prefix(".").unwrap_or(&path);
     clean(&path.display().to_string())

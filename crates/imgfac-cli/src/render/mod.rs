@@ -12,7 +12,7 @@ use crate::error::CliError;
 
 pub(crate) use self::{
     cluster::{JsonApplied, JsonDifferences, applied, differences},
-    diagnostics::{count_errors, diagnostics},
+    diagnostics::{count_errors, diagnostics, place},
     json::{JsonDiagnostic, JsonReport},
     style::{BOLD, DIM, ERROR, GOOD, WARNING, clean, clean_json, columns, count},
     summary::{CommitReport, Report, summary},

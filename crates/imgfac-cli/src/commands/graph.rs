@@ -1,0 +1,229 @@
+//! `imgfac graph`: which image stands on which, drawn, asked and predicted.
+
+mod cascade;
+mod check;
+mod why;
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+use imgfac_graph::{Graph, NodeIndex, View};
+use imgfac_model::exit;
+
+use crate::context::Context;
+use crate::error::CliError;
+use crate::factory::{Access, Factory};
+use crate::fleet_graph;
+use crate::render::{self, DIM};
+
+/// Draw the dependency graph, or ask it
+///
+/// Nodes are the images of images.yaml and the bases that their Dockerfiles name; arrows lead from
+/// a base to what stands on it, dashed where only stages outside the built target do. What comes
+/// out follows from images.yaml and state/ alone: run imgfac analyze first.
+#[derive(Debug, Args)]
+pub(crate) struct GraphArgs {
+    /// The form of the result [default: mermaid; text for --cascade, --why and --check]
+    #[arg(long, value_name = "FORMAT")]
+    format: Option<GraphFormat>,
+    /// Only this image or base, what it stands on and what stands on it
+    ///
+    /// NAME is the name of an image, the name of a base as in state/base-images, or a reference
+    /// such as node:22.
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["cascade", "why", "check"])]
+    image: Option<String>,
+    /// At most N steps away from --image; without it, the images of the first N waves
+    #[arg(long, value_name = "N", conflicts_with_all = ["cascade", "why", "check"])]
+    depth: Option<usize>,
+    /// Where to write instead of standard output
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
+    /// What is rebuilt, in which waves and when, if this base or image moves to another digest now
+    ///
+    /// An image waits its rebuildDelay after a change of a base, its cascadeDelay after the push of
+    /// an image of ours, and at least its coordinationWindow; the first update that is due takes the
+    /// others along. Builds are taken to need no time.
+    #[arg(long, value_name = "BASE", conflicts_with_all = ["why", "check"])]
+    cascade: Option<String>,
+    /// Every way from an image down to what it stands on
+    #[arg(long, num_args = 2, value_names = ["IMAGE", "BASE"], conflicts_with = "check")]
+    why: Option<Vec<String>>,
+    /// Exit with 4 if there are circles, bases that nothing needs, or pinned bases
+    #[arg(
+        long,
+        value_name = "WHAT",
+        num_args = 0..=1,
+        require_equals = true,
+        value_delimiter = ',',
+        default_missing_value = "cycles,orphans,pinned"
+    )]
+    check: Option<Vec<Check>>,
+}
+
+/// The form of a graph
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum GraphFormat {
+    /// An answer for people
+    Text,
+    /// A flowchart for Markdown
+    Mermaid,
+    /// The language of Graphviz
+    Dot,
+    /// For machines
+    Json,
+}
+
+/// What `--check` looks for
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Check {
+    /// Images that stand on each other in a circle
+    Cycles,
+    /// Bases that no target needs
+    Orphans,
+    /// Bases that are pinned to a digest
+    Pinned,
+}
+
+/// What a command works with.
+struct Asked<'f> {
+    factory: &'f Factory,
+    graph: &'f Graph,
+    now: String,
+}
+
+/// An answer: text or JSON, or the part of the graph that it is about.
+struct Answer<'g> {
+    text: String,
+    json: serde_json::Value,
+    view: Option<View<'g>>,
+    code: u8,
+}
+
+pub(crate) fn run(context: &mut Context<'_>, args: GraphArgs) -> Result<u8, CliError> {
+    let mut factory = Factory::open(context, Access::Read)?;
+    let fleet = factory.fleet()?;
+    let unreadable = factory.unreadable_state(&fleet);
+    render::diagnostics(
+        context.err,
+        factory.store.path(),
+        &factory.configuration.files,
+        &unreadable,
+    )?;
+    let graph = fleet_graph::graph(&factory.configuration, &fleet);
+    let cycles = fleet_graph::cycles(&factory.configuration, &graph);
+    if !context.quiet && args.check.is_none() {
+        render::diagnostics(
+            context.err,
+            factory.store.path(),
+            &factory.configuration.files,
+            &cycles,
+        )?;
+    }
+    let asked = Asked {
+        factory: &factory,
+        graph: &graph,
+        now: Context::now()?,
+    };
+    let answer = match (&args.cascade, args.why.as_deref(), &args.check) {
+        (Some(base), ..) => Some(cascade::answer(&asked, find(&graph, base)?)?),
+        (_, Some([image, base]), _) => Some(why::answer(
+            &asked,
+            find(&graph, image)?,
+            find(&graph, base)?,
+        )),
+        (.., Some(checks)) => Some(check::answer(&asked, checks)),
+        _ => None,
+    };
+    let code = match &answer {
+        Some(answer) if answer.code != exit::DONE => answer.code,
+        _ if unreadable.is_empty() => exit::DONE,
+        _ => exit::PARTLY,
+    };
+    let text = match answer {
+        None => draw(
+            context,
+            &view(&graph, &args)?,
+            args.format.unwrap_or(GraphFormat::Mermaid),
+        )?,
+        Some(answer) => match (args.format.unwrap_or(GraphFormat::Text), answer.view) {
+            (GraphFormat::Text, _) => answer.text,
+            (GraphFormat::Json, _) => json(&answer.json)?,
+            (format, Some(view)) => draw(context, &view, format)?,
+            (_, None) => {
+                let error = CliError::usage("--check draws no picture");
+                return Err(error.with_hint("its formats are text and json"));
+            }
+        },
+    };
+    write(context, &text, args.output)?;
+    Ok(code)
+}
+
+fn view<'g>(graph: &'g Graph, args: &GraphArgs) -> Result<View<'g>, CliError> {
+    Ok(match (&args.image, args.depth) {
+        (Some(name), depth) => View::around(graph, find(graph, name)?, depth),
+        (None, Some(depth)) => View::waves(graph, depth),
+        (None, None) => View::all(graph),
+    })
+}
+
+fn find(graph: &Graph, name: &str) -> Result<NodeIndex, CliError> {
+    graph.find(name).map_err(|error| {
+        let name = render::clean(name);
+        let usage = CliError::usage(format!("no image or base is called \"{name}\""));
+        match error.nearest {
+            Some(near) => usage.with_hint(format!("did you mean \"{}\"?", render::clean(&near))),
+            None => {
+                usage.with_hint("imgfac status lists the images, state/base-images has the bases")
+            }
+        }
+    })
+}
+
+fn draw(
+    context: &mut Context<'_>,
+    view: &View<'_>,
+    format: GraphFormat,
+) -> Result<String, CliError> {
+    let fitted;
+    let view = match format {
+        GraphFormat::Mermaid => {
+            fitted = imgfac_graph::fitted_for_mermaid(view);
+            &fitted
+        }
+        _ => view,
+    };
+    let text = match format {
+        GraphFormat::Mermaid => imgfac_graph::mermaid(view),
+        GraphFormat::Dot => imgfac_graph::dot(view),
+        GraphFormat::Json => imgfac_graph::json(view).map_err(CliError::failed)?,
+        GraphFormat::Text => {
+            let error = CliError::usage("text is the form of an answer");
+            return Err(
+                error.with_hint("ask with --cascade, --why or --check, or use imgfac status")
+            );
+        }
+    };
+    if let (Some(cut), false) = (view.cut(), context.quiet) {
+        writeln!(context.err, "{DIM}note:{DIM:#} {}", render::clean(cut))?;
+    }
+    Ok(text)
+}
+
+fn json(value: &serde_json::Value) -> Result<String, CliError> {
+    let text = serde_json::to_string_pretty(value).map_err(CliError::failed)?;
+    Ok(format!("{text}\n"))
+}
+
+fn write(context: &mut Context<'_>, text: &str, output: Option<PathBuf>) -> Result<(), CliError> {
+    match output.filter(|output| output.as_os_str() != "-") {
+        None => context.out.write_all(text.as_bytes())?,
+        Some(output) => {
+            let plain = anstream::adapter::strip_str(text).to_string();
+            std::fs::write(&output, plain).map_err(|error| {
+                CliError::failed(format!("cannot write {}: {error}", output.display()))
+            })?;
+        }
+    }
+    Ok(())
+}

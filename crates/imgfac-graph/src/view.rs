@@ -1,0 +1,263 @@
+//! The part of a graph that is shown, and what was left out of it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use petgraph::graph::NodeIndex;
+
+use crate::graph::Graph;
+use crate::node::{Edge, Kind, Node, Status};
+
+/// A part of a graph. What it leaves out it says: no picture is silently incomplete.
+#[derive(Clone, Debug)]
+pub struct View<'g> {
+    graph: &'g Graph,
+    shown: BTreeSet<NodeIndex>,
+    focus: Option<NodeIndex>,
+    notes: BTreeMap<NodeIndex, String>,
+    title: String,
+    cut: Option<String>,
+}
+
+impl<'g> View<'g> {
+    /// Everything.
+    #[must_use]
+    pub fn all(graph: &'g Graph) -> Self {
+        let shown = graph.nodes().map(|(index, _)| index).collect();
+        Self::new(graph, shown, "all images".into())
+    }
+
+    /// The first so many waves and what they stand on.
+    #[must_use]
+    pub fn waves(graph: &'g Graph, count: usize) -> Self {
+        let later = |index: NodeIndex| graph.order().wave(index).is_some_and(|wave| wave >= count);
+        let shown: BTreeSet<NodeIndex> = graph
+            .nodes()
+            .map(|(index, _)| index)
+            .filter(|index| !later(*index))
+            .collect();
+        let left = graph.nodes().count() - shown.len();
+        let title = format!("the images of the first {}", number(count, "wave"));
+        let mut view = Self::new(graph, shown, title);
+        if left > 0 {
+            view.cut = Some(format!("not shown: {left} of later waves"));
+        }
+        view
+    }
+
+    /// An image, everything that it stands on and everything that stands on it, at most `depth`
+    /// steps away.
+    #[must_use]
+    pub fn around(graph: &'g Graph, focus: NodeIndex, depth: Option<usize>) -> Self {
+        let mut reach = graph.ancestors(focus);
+        reach.extend(graph.descendants(focus));
+        let all = reach.len();
+        let depth = depth.unwrap_or(usize::MAX);
+        let mut shown: BTreeSet<NodeIndex> = reach
+            .into_iter()
+            .filter(|(_, steps)| *steps <= depth)
+            .map(|(index, _)| index)
+            .collect();
+        let left = all - shown.len();
+        shown.insert(focus);
+        let label = graph.node(focus).label();
+        let title = format!("{label}, what it stands on and what stands on it");
+        let mut view = Self::new(graph, shown, title);
+        view.focus = Some(focus);
+        if left > 0 {
+            let steps = number(depth, "step");
+            view.cut = Some(format!("not shown: {left}, more than {steps} away"));
+        }
+        view
+    }
+
+    /// Some nodes, under a title.
+    #[must_use]
+    pub fn of(
+        graph: &'g Graph,
+        title: impl Into<String>,
+        nodes: impl IntoIterator<Item = NodeIndex>,
+    ) -> Self {
+        Self::new(graph, nodes.into_iter().collect(), title.into())
+    }
+
+    fn new(graph: &'g Graph, shown: BTreeSet<NodeIndex>, title: String) -> Self {
+        Self {
+            graph,
+            shown,
+            focus: None,
+            notes: BTreeMap::new(),
+            title,
+            cut: None,
+        }
+    }
+
+    /// Marks one node as what the view is about.
+    #[must_use]
+    pub fn with_focus(mut self, focus: NodeIndex) -> Self {
+        self.focus = Some(focus);
+        self
+    }
+
+    /// Adds to the line of notes that is shown of a node.
+    #[must_use]
+    pub fn with_note(mut self, node: NodeIndex, note: impl AsRef<str>) -> Self {
+        let notes = self.notes.entry(node).or_default();
+        if !notes.is_empty() {
+            notes.push_str("; ");
+        }
+        notes.push_str(note.as_ref());
+        self
+    }
+
+    /// The same within limits of nodes and edges, for renderers that cannot draw any number.
+    ///
+    /// If it is larger, images on which nothing stands are counted and not shown; of the others
+    /// those stay on which most images stand.
+    #[must_use]
+    pub fn within(&self, nodes: usize, edges: usize) -> Self {
+        if self.shown.len() <= nodes && self.edges().count() <= edges {
+            return self.clone();
+        }
+        let mut ranked: Vec<(usize, NodeIndex)> = self
+            .shown
+            .iter()
+            .map(|index| {
+                let above = self.graph.descendants(*index);
+                (
+                    above
+                        .keys()
+                        .filter(|above| self.shown.contains(above))
+                        .count(),
+                    *index,
+                )
+            })
+            .filter(|(above, index)| *above > 0 || self.focus == Some(*index))
+            .collect();
+        ranked.sort_by_key(|(above, index)| {
+            (
+                self.focus != Some(*index),
+                std::cmp::Reverse(*above),
+                *index,
+            )
+        });
+        ranked.truncate(nodes);
+        let mut view = self.clone();
+        loop {
+            view.shown = ranked.iter().map(|(_, index)| *index).collect();
+            if view.edges().count() <= edges || ranked.is_empty() {
+                break;
+            }
+            ranked.truncate(ranked.len() * 9 / 10);
+        }
+        for (above, index) in ranked {
+            view.notes
+                .entry(index)
+                .or_insert_with(|| format!("{} on it", number(above, "image")));
+        }
+        let left = self.shown.len() - view.shown.len();
+        let before = self.cut.as_ref().map(|cut| format!("{cut}; "));
+        view.cut = Some(format!(
+            "{}not shown: {left} others. These are the ones on which most images stand, with the number of those",
+            before.unwrap_or_default()
+        ));
+        view
+    }
+
+    /// The graph it is part of.
+    #[must_use]
+    pub fn graph(&self) -> &'g Graph {
+        self.graph
+    }
+
+    /// The nodes shown, in order.
+    pub fn nodes(&self) -> impl Iterator<Item = (NodeIndex, &'g Node)> {
+        self.shown
+            .iter()
+            .map(|index| (*index, self.graph.node(*index)))
+    }
+
+    /// Whether a node is shown.
+    #[must_use]
+    pub fn shows(&self, index: NodeIndex) -> bool {
+        self.shown.contains(&index)
+    }
+
+    /// The edges between them, as image and base, in the order of images, then bases.
+    pub fn edges(&self) -> impl Iterator<Item = (NodeIndex, NodeIndex, &'g Edge)> {
+        self.shown.iter().flat_map(|image| {
+            let bases = self.graph.bases_of(*image).into_iter();
+            bases
+                .filter(|(base, _)| self.shown.contains(base))
+                .map(|(base, edge)| (*image, base, edge))
+        })
+    }
+
+    /// What the view is about.
+    #[must_use]
+    pub fn title(&self) -> &str {
+        &self.title
+    }
+
+    /// What was left out, if anything.
+    #[must_use]
+    pub fn cut(&self) -> Option<&str> {
+        self.cut.as_deref()
+    }
+
+    /// `16 images and 20 bases`.
+    #[must_use]
+    pub fn counts(&self) -> String {
+        let bases = self
+            .nodes()
+            .filter(|(_, node)| node.kind == Kind::Base)
+            .count();
+        let images = number(self.shown.len() - bases, "image");
+        match bases {
+            0 => images,
+            _ => format!("{images} and {}", number(bases, "base")),
+        }
+    }
+
+    /// The node that the view is about.
+    #[must_use]
+    pub fn focus(&self) -> Option<NodeIndex> {
+        self.focus
+    }
+
+    /// What to write on a node: its label, what is special about it, and its note.
+    #[must_use]
+    pub fn lines(&self, index: NodeIndex) -> Vec<String> {
+        let node = self.graph.node(index);
+        let mut lines = vec![node.label()];
+        let status = match node.status {
+            Status::Failed => Some("discovery failed"),
+            Status::Pending => Some("not yet analysed"),
+            Status::Unreadable => Some("state unreadable"),
+            Status::Missing => Some("no state"),
+            Status::Pinned => Some("pinned"),
+            Status::Success | Status::Watched | Status::Observed | Status::Unobserved => None,
+        };
+        lines.extend(status.map(str::to_owned));
+        if self.graph.order().in_cycle(index) {
+            lines.push("in a circle".into());
+        }
+        lines.extend(self.notes.get(&index).cloned());
+        lines
+    }
+
+    /// Whether an edge is part of a circle.
+    #[must_use]
+    pub fn closes_circle(&self, image: NodeIndex, base: NodeIndex) -> bool {
+        let mut cycles = self.graph.order().cycles().iter();
+        self.graph.order().in_cycle(image)
+            && cycles.any(|cycle| cycle.edges.binary_search(&(image, base)).is_ok())
+    }
+}
+
+/// `1 image`, `2 images`.
+pub(crate) fn number(count: usize, singular: &str) -> String {
+    match count {
+        1 => format!("1 {singular}"),
+        _ => format!("{count} {singular}s"),
+    }
+}
