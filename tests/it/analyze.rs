@@ -459,13 +459,13 @@ fn a_circle_is_named() {
      --> factory/images.yaml:1:9
       |
     1 | - name: base
-      |         ^^^^ in the circle
+      |         ^^^^ stands on web (ghcr.io/acme/web:1)
       |
      ::: factory/images.yaml:5:9
       |
     5 | - name: web
-      |         --- in the circle
+      |         --- stands on base (ghcr.io/acme/base:1)
       |
-      = help: no order can rebuild them: let one of them stand on another image
+      = help: no order can rebuild them, so automatic rebuilds leave them out: let one of them stand on another image
     ");
 }

@@ -14,6 +14,7 @@ mod example;
 mod git;
 mod git_crowd;
 mod git_faults;
+mod graph;
 mod hostile;
 mod init;
 mod manifests;

@@ -1,0 +1,169 @@
+//! The dependency graph: drawn, asked, predicted.
+
+use imgfac_tests::Sandbox;
+use insta::assert_snapshot;
+
+const IMAGES: &str = "\
+- name: low
+  registry: ghcr.io
+  repository: acme/low
+  source: {repo: acme/shop, dockerfile: low/Dockerfile}
+  rebuildDelay: 1d
+  criticality: critical
+- name: app
+  registry: ghcr.io
+  repository: acme/app
+  source: {repo: acme/shop, dockerfile: app/Dockerfile}
+  rebuildDelay: 2d12h
+- name: tools
+  registry: ghcr.io
+  repository: acme/tools
+  source: {repo: acme/shop, dockerfile: tools/Dockerfile}
+  autoRebuild: false
+- name: postgres
+  repository: library/postgres
+";
+
+const CIRCLE: &str = "\
+- name: one
+  registry: ghcr.io
+  repository: acme/one
+  source: {repo: acme/shop, dockerfile: one/Dockerfile}
+- name: two
+  registry: ghcr.io
+  repository: acme/two
+  source: {repo: acme/shop, dockerfile: two/Dockerfile}
+";
+
+const DIGEST: &str = "sha256:7d3f6c1e0b9a48527c6e5d4f3a2b1c0d9e8f7a6b5c4d3e2f1a0b9c8d7e6f5a4b";
+
+/// A factory after its first analysis; `app` stands on `low`, and both on node.
+fn factory(circle: bool) -> Sandbox {
+    let sandbox = crate::sandbox();
+    sandbox.write("f/images.yaml", IMAGES);
+    sandbox.write("f/imgfac.yaml", "workspaces: [../shop]\n");
+    sandbox.write("shop/low/Dockerfile", "FROM node:22\n");
+    sandbox.write(
+        "shop/app/Dockerfile",
+        "FROM golang:1 AS lint\nFROM node:22 AS build\nFROM ghcr.io/acme/low:1\nCOPY --from=build /a /a\n",
+    );
+    sandbox.write(
+        "shop/tools/Dockerfile",
+        format!("FROM ghcr.io/acme/low:1\nCOPY --from=debian:12@{DIGEST} /a /a\n"),
+    );
+    if circle {
+        sandbox.write("f/images.d/circle.yaml", CIRCLE);
+        sandbox.write("shop/one/Dockerfile", "FROM ghcr.io/acme/two:1\n");
+        sandbox.write("shop/two/Dockerfile", "FROM ghcr.io/acme/one:1\n");
+    }
+    let outcome = sandbox.run(&["analyze", "-C", "f", "-q"]);
+    assert_eq!(outcome.code, 0, "{outcome}");
+    sandbox
+}
+
+#[test]
+fn the_surroundings_of_an_image_are_a_flowchart() {
+    assert_snapshot!(factory(false).run(&[
+        "graph",
+        "-C",
+        "f",
+        "--image",
+        "ghcr.io/acme/low",
+        "--depth",
+        "1"
+    ]));
+}
+
+#[test]
+fn a_cascade_is_predicted() {
+    assert_snapshot!(factory(false).run(&["graph", "-C", "f", "--cascade", "node:22"]));
+}
+
+#[test]
+fn a_cascade_is_data_too() {
+    assert_snapshot!(factory(false).run(&[
+        "graph",
+        "-C",
+        "f",
+        "--cascade",
+        "node-22",
+        "--format",
+        "json"
+    ]));
+}
+
+#[test]
+fn a_cascade_can_be_drawn() {
+    let outcome = factory(false).run(&[
+        "graph",
+        "-C",
+        "f",
+        "--cascade",
+        "node:22",
+        "--format",
+        "mermaid",
+    ]);
+    let low = r#"image_low["low<br/>wave 1, 2026-11-24T12#58;00#58;00Z"]:::managed"#;
+    assert!(outcome.stdout.contains(low), "{outcome}");
+    assert!(!outcome.stdout.contains("golang"), "{outcome}");
+}
+
+#[test]
+fn every_way_to_a_base_is_named() {
+    let factory = factory(false);
+    assert_snapshot!(factory.run(&["graph", "-C", "f", "--why", "app", "node:22"]));
+    assert_snapshot!(factory.run(&[
+        "graph", "-C", "f", "--why", "app", "golang:1", "--format", "json"
+    ]));
+    assert_snapshot!(factory.run(&["graph", "-C", "f", "--why", "low", "app"]));
+}
+
+#[test]
+fn circles_are_named_with_every_edge_and_left_out() {
+    let factory = factory(true);
+    assert_snapshot!(factory.run(&["graph", "-C", "f", "--cascade", "one"]));
+}
+
+#[test]
+fn a_check_fails_on_what_it_finds() {
+    let factory = factory(true);
+    assert_snapshot!(factory.run(&["graph", "-C", "f", "--check"]));
+    let json = factory.run(&["graph", "-C", "f", "--check=orphans", "--format", "json"]);
+    assert_snapshot!(json);
+}
+
+#[test]
+fn a_check_that_finds_nothing_passes() {
+    assert_snapshot!(factory(false).run(&["graph", "-C", "f", "--check=cycles"]));
+}
+
+#[test]
+fn what_makes_no_sense_is_refused() {
+    let factory = factory(false);
+    assert_snapshot!(factory.run(&["graph", "-C", "f", "--image", "node:23"]));
+    assert_snapshot!(factory.run(&["graph", "-C", "f", "--format", "text"]));
+    assert_snapshot!(factory.run(&["graph", "-C", "f", "--check", "--format", "dot"]));
+}
+
+#[test]
+fn a_result_goes_to_a_file_without_colours() {
+    let factory = factory(false);
+    let arguments = [
+        "graph",
+        "-C",
+        "f",
+        "--cascade",
+        "node:22",
+        "--color",
+        "always",
+        "-o",
+        "out.txt",
+    ];
+    let outcome = factory.run(&arguments);
+    assert_snapshot!(outcome);
+    assert!(
+        factory
+            .read("out.txt")
+            .starts_with("node:22 moves: 2 images in 2 waves")
+    );
+}
