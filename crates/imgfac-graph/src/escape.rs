@@ -63,6 +63,24 @@ pub(crate) fn dot_id(text: &str) -> String {
     visible(text).replace('"', "\\\"")
 }
 
+/// For text and quoted attributes of XML and HTML.
+pub(crate) fn xml(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in visible(text).chars() {
+        match c {
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '"' => out.push_str("&quot;"),
+            '\'' => out.push_str("&#39;"),
+            // No document of XML 1.0 may have these.
+            '\u{fffe}' | '\u{ffff}' => out.push('\u{fffd}'),
+            _ => out.push(c),
+        }
+    }
+    out
+}
+
 /// A name for Mermaid made of a node's id; different ids never meet. Small letters and digits stay,
 /// `-` is `_`, `.` is `X`, and everything else is its number between two `Z`.
 pub(crate) fn identifier(id: &str) -> String {

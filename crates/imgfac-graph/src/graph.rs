@@ -1,6 +1,6 @@
 //! The graph, and how it is built from enrolment and state.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use imgfac_model::{
     BaseName, BaseState, Defaults, Delay, DiscoveryStatus, Enrolment, ImageState, Reference,
@@ -60,7 +60,8 @@ impl Graph {
         }
         let bases: BTreeMap<&BaseName, &BaseState> = bases.into_iter().collect();
         for (name, state) in bases {
-            builder.base(base(name, state));
+            let index = builder.base(base(name, state));
+            builder.references.insert(index, &state.reference);
         }
         for image in images.values().filter(|image| image.enrolment.is_managed()) {
             builder.edges(image);
@@ -171,13 +172,15 @@ impl Graph {
 }
 
 #[derive(Default)]
-struct Builder {
+struct Builder<'a> {
     graph: DiGraph<Node, Edge>,
     images: BTreeMap<String, NodeIndex>,
     bases: BTreeMap<String, NodeIndex>,
+    /// Of bases with a state.
+    references: HashMap<NodeIndex, &'a Reference>,
 }
 
-impl Builder {
+impl<'a> Builder<'a> {
     fn image(&mut self, image: &Image<'_>, defaults: &Defaults) {
         let node = enrolled(image, defaults);
         let name = node.name.clone();
@@ -205,27 +208,15 @@ impl Builder {
             return;
         };
         let mut edges: BTreeMap<NodeIndex, Edge> = BTreeMap::new();
-        let mut add = |to: NodeIndex, reference: Option<Reference>| {
-            let needed = reference
-                .as_ref()
-                .is_none_or(|reference| !state.unused_bases.contains(reference));
-            let edge = edges.entry(to).or_insert(Edge {
-                needed: false,
-                references: Vec::new(),
-            });
-            edge.needed |= needed;
-            edge.references.extend(reference);
-        };
+        let unused = |reference: &Reference| state.unused_bases.contains(reference);
         for base in &state.base_images {
             let to = self.base_called(base.as_str(), None);
-            let reference = self
-                .graph
-                .node_weight(to)
-                .and_then(|node| match node.status {
-                    Status::Missing => None,
-                    _ => Reference::parse(&node.image).ok(),
-                });
-            add(to, reference);
+            let reference = self.references.get(&to);
+            let edge = Edge {
+                needed: reference.is_none_or(|reference| !unused(reference)),
+                references: Vec::new(),
+            };
+            edges.insert(to, edge);
         }
         for base in &state.managed_bases {
             let reference = &base.reference;
@@ -234,10 +225,15 @@ impl Builder {
                 // It was enrolled when the state was written.
                 None => self.base_called(&reference.to_string(), Some(reference)),
             };
-            add(to, Some(reference.clone()));
+            let edge = edges.entry(to).or_insert(Edge {
+                needed: false,
+                references: Vec::new(),
+            });
+            edge.needed |= !unused(reference);
+            edge.references.push(reference.clone());
         }
         for (to, mut edge) in edges {
-            edge.references.sort_by_cached_key(ToString::to_string);
+            edge.references.sort();
             self.graph.add_edge(from, to, edge);
         }
     }

@@ -3,7 +3,7 @@
 //! [`Graph`] is built from enrolment and state. Nodes are managed images, external images and
 //! bases; an edge leads from an image to what it stands on. It answers in which order images build
 //! ([`Order`]), who stands on whom, and what a change would set off ([`Cascade`]). A [`View`] is
-//! the part of it that is shown, and [`mermaid`], [`dot`] and [`json`] write one down. There are
+//! the part of it that is shown, and [`mermaid`], [`dot`], [`json`] and [`svg()`] write one down. There are
 //! no files, clocks or registries here.
 //!
 //! ```
@@ -42,10 +42,12 @@ mod escape;
 mod fixture;
 mod graph;
 mod json;
+mod layout;
 mod mermaid;
 mod node;
 mod order;
 mod reach;
+mod svg;
 mod view;
 
 pub use petgraph::graph::NodeIndex;
@@ -59,5 +61,6 @@ pub use crate::{
     node::{Edge, Kind, Node, Policy, Status},
     order::{Cycle, Order},
     reach::Paths,
+    svg::svg,
     view::View,
 };

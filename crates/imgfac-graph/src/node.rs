@@ -130,7 +130,8 @@ pub struct Edge {
     /// Whether the built target needs it; else only other stages name it, and it causes no
     /// rebuild.
     pub needed: bool,
-    /// How the Dockerfile refers to it, canonical and sorted.
+    /// How the Dockerfile refers to an image of ours, canonical and sorted; empty for a base, which
+    /// is its own reference.
     pub references: Vec<Reference>,
 }
 

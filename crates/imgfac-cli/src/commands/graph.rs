@@ -71,6 +71,8 @@ enum GraphFormat {
     Dot,
     /// For machines
     Json,
+    /// A picture
+    Svg,
 }
 
 /// What `--check` looks for
@@ -197,6 +199,7 @@ fn draw(
         GraphFormat::Mermaid => imgfac_graph::mermaid(view),
         GraphFormat::Dot => imgfac_graph::dot(view),
         GraphFormat::Json => imgfac_graph::json(view).map_err(CliError::failed)?,
+        GraphFormat::Svg => imgfac_graph::svg(view),
         GraphFormat::Text => {
             let error = CliError::usage("text is the form of an answer");
             return Err(
