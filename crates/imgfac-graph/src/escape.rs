@@ -81,6 +81,20 @@ pub(crate) fn xml(text: &str) -> String {
     out
 }
 
+/// For JSON inside a `script` element: nothing in it can end the element or begin a comment.
+pub(crate) fn script(json: &str) -> String {
+    let mut out = String::with_capacity(json.len());
+    for c in json.chars() {
+        match c {
+            '<' | '>' | '&' | '\u{2028}' | '\u{2029}' => {
+                let _ = write!(out, "\\u{:04x}", u32::from(c));
+            }
+            _ => out.push(c),
+        }
+    }
+    out
+}
+
 /// A name for Mermaid made of a node's id; different ids never meet. Small letters and digits stay,
 /// `-` is `_`, `.` is `X`, and everything else is its number between two `Z`.
 pub(crate) fn identifier(id: &str) -> String {

@@ -69,8 +69,8 @@ pub(crate) fn layout(view: &View<'_>) -> Layout {
     if count == 0 {
         return Layout::default();
     }
-    // The picture is to be about as wide as it is tall.
-    let rows = ROWS.max((3 * count).isqrt());
+    // The picture is to be a little wider than it is tall.
+    let rows = ROWS.max((9 * count / 2).isqrt());
     let mut grid = Grid::new(view, layers.values().cloned().collect(), rows);
     for sweep in 0..SWEEPS {
         grid.sweep(sweep % 2 == 1);

@@ -3,7 +3,7 @@
 //! [`Graph`] is built from enrolment and state. Nodes are managed images, external images and
 //! bases; an edge leads from an image to what it stands on. It answers in which order images build
 //! ([`Order`]), who stands on whom, and what a change would set off ([`Cascade`]). A [`View`] is
-//! the part of it that is shown, and [`mermaid`], [`dot`], [`json`] and [`svg()`] write one down. There are
+//! the part of it that is shown, and [`mermaid`], [`dot`], [`json`], [`svg()`] and [`html()`] write one down. There are
 //! no files, clocks or registries here.
 //!
 //! ```
@@ -41,6 +41,7 @@ mod escape;
 #[cfg(test)]
 mod fixture;
 mod graph;
+mod html;
 mod json;
 mod layout;
 mod mermaid;
@@ -56,6 +57,7 @@ pub use crate::{
     cascade::{Build, Cascade, Held, Hold},
     dot::dot,
     graph::{Graph, Image, NotFound},
+    html::html,
     json::json,
     mermaid::{fitted as fitted_for_mermaid, mermaid},
     node::{Edge, Kind, Node, Policy, Status},

@@ -118,18 +118,7 @@ fn edges(out: &mut String, view: &View<'_>, layout: &Layout) {
 fn node(out: &mut String, view: &View<'_>, index: NodeIndex, x: i32, y: i32) {
     let node = view.graph().node(index);
     let lines = view.lines(index);
-    let (label, more) = lines
-        .split_first()
-        .map_or(("", &[][..]), |(label, more)| (label.as_str(), more));
-    // The registry stands below, unless there is something to say.
-    let own = format!("{}/", node.registry);
-    let (label, detail) = match more {
-        [] => (
-            label.strip_prefix(&own).unwrap_or(label),
-            node.registry.clone(),
-        ),
-        more => (label, more.join(" · ")),
-    };
+    let (label, detail) = view.face(index);
     let mut class = format!("node {}", class(node));
     if view.graph().order().in_cycle(index) {
         class.push_str(" failed");
@@ -149,7 +138,7 @@ fn node(out: &mut String, view: &View<'_>, index: NodeIndex, x: i32, y: i32) {
         "<g class=\"{class}\" transform=\"translate({x} {y})\"><title>{}</title><rect width=\"{width}\" height=\"{height}\" rx=\"{round}\"/>\
          <text class=\"label\" x=\"{middle}\" y=\"17\">{}</text><text class=\"detail\" x=\"{middle}\" y=\"30\">{}</text></g>",
         title(node, &lines),
-        escape(&shortened(label, LABEL)),
+        escape(&shortened(&label, LABEL)),
         escape(&shortened(&detail, DETAIL)),
     );
 }

@@ -245,6 +245,21 @@ impl<'g> View<'g> {
         lines
     }
 
+    /// What a picture writes on a node, in two lines: the label, and what is special about it or
+    /// else its registry.
+    pub(crate) fn face(&self, index: NodeIndex) -> (String, String) {
+        let mut lines = self.lines(index);
+        let label = lines.remove(0);
+        if !lines.is_empty() {
+            return (label, lines.join(" · "));
+        }
+        // The registry need not stand in both lines.
+        let registry = &self.graph.node(index).registry;
+        let own = label.strip_prefix(registry.as_str());
+        let rest = own.and_then(|rest| rest.strip_prefix('/'));
+        (rest.unwrap_or(&label).to_owned(), registry.clone())
+    }
+
     /// Whether an edge is part of a circle.
     #[must_use]
     pub fn closes_circle(&self, image: NodeIndex, base: NodeIndex) -> bool {

@@ -73,6 +73,8 @@ enum GraphFormat {
     Json,
     /// A picture
     Svg,
+    /// A page with search and details, in one file that needs no network
+    Html,
 }
 
 /// What `--check` looks for
@@ -146,11 +148,12 @@ pub(crate) fn run(context: &mut Context<'_>, args: GraphArgs) -> Result<u8, CliE
             context,
             &view(&graph, &args)?,
             args.format.unwrap_or(GraphFormat::Mermaid),
+            &asked.now,
         )?,
         Some(answer) => match (args.format.unwrap_or(GraphFormat::Text), answer.view) {
             (GraphFormat::Text, _) => answer.text,
             (GraphFormat::Json, _) => json(&answer.json)?,
-            (format, Some(view)) => draw(context, &view, format)?,
+            (format, Some(view)) => draw(context, &view, format, &asked.now)?,
             (_, None) => {
                 let error = CliError::usage("--check draws no picture");
                 return Err(error.with_hint("its formats are text and json"));
@@ -186,6 +189,7 @@ fn draw(
     context: &mut Context<'_>,
     view: &View<'_>,
     format: GraphFormat,
+    now: &str,
 ) -> Result<String, CliError> {
     let fitted;
     let view = match format {
@@ -200,6 +204,7 @@ fn draw(
         GraphFormat::Dot => imgfac_graph::dot(view),
         GraphFormat::Json => imgfac_graph::json(view).map_err(CliError::failed)?,
         GraphFormat::Svg => imgfac_graph::svg(view),
+        GraphFormat::Html => imgfac_graph::html(view, now).map_err(CliError::failed)?,
         GraphFormat::Text => {
             let error = CliError::usage("text is the form of an answer");
             return Err(
