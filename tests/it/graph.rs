@@ -38,7 +38,7 @@ const CIRCLE: &str = "\
 const DIGEST: &str = "sha256:7d3f6c1e0b9a48527c6e5d4f3a2b1c0d9e8f7a6b5c4d3e2f1a0b9c8d7e6f5a4b";
 
 /// A factory after its first analysis; `app` stands on `low`, and both on node.
-fn factory(circle: bool) -> Sandbox {
+pub(crate) fn factory(circle: bool) -> Sandbox {
     let sandbox = crate::sandbox();
     sandbox.write("f/images.yaml", IMAGES);
     sandbox.write("f/imgfac.yaml", "workspaces: [../shop]\n");

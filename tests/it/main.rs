@@ -19,6 +19,7 @@ mod hostile;
 mod init;
 mod manifests;
 mod options;
+mod page;
 mod predecessor;
 mod round_trip;
 mod shop;
