@@ -1,6 +1,6 @@
 //! The command line of Image Factory: arguments, a call into the libraries, a renderer.
 //!
-//! [`main`] is the whole program. [`command`] and [`schemas`] describe it for generated
+//! [`main`] is the whole program, [`run`] the same with arguments of the caller. [`command`] and [`schemas`] describe it for generated
 //! documentation.
 
 mod args;
@@ -15,6 +15,7 @@ mod git;
 mod render;
 mod run;
 
+use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
@@ -24,8 +25,14 @@ use crate::args::Cli;
 /// Runs the program with the arguments and streams of the process.
 #[must_use]
 pub fn main() -> ExitCode {
-    match Cli::try_parse() {
-        Ok(cli) => ExitCode::from(run::run(cli)),
+    ExitCode::from(run(std::env::args_os()))
+}
+
+/// Runs the program with other arguments, the first of which is its name; gives the exit code.
+#[must_use]
+pub fn run(arguments: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> u8 {
+    match Cli::try_parse_from(arguments) {
+        Ok(cli) => run::run(cli),
         Err(error) => {
             // Help and version go to standard output and are no failure.
             let code = if error.use_stderr() {
@@ -34,7 +41,7 @@ pub fn main() -> ExitCode {
                 imgfac_model::exit::DONE
             };
             let _ = error.print();
-            ExitCode::from(code)
+            code
         }
     }
 }
