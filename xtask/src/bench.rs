@@ -15,6 +15,7 @@ use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use clap::{Args, ValueEnum};
@@ -102,11 +103,13 @@ pub(crate) fn run(args: &BenchArgs) -> Result<()> {
     let target = target_directory()?;
     let programs = build(&target)?;
     let start = start_up(&programs, args.runs)?;
+    settle(&target);
     let mut rows = Vec::new();
     for &images in &args.images {
         rows.extend(bench_fleet(&programs, &target, images, args, start)?);
     }
     remove(&target.join("bench/discarded"))?;
+    fs::write(target.join(REMOVED), "").context("cannot note when files were removed")?;
     let report = Report::new(args.runs, args.hard, start, rows);
     match args.format {
         Format::Text => print!("{report}"),
@@ -166,6 +169,27 @@ fn start_up(programs: &Programs, runs: usize) -> Result<f64> {
         .map(|_| measure(programs, &programs.imgfac, ["--version".as_ref()]))
         .collect::<Result<Vec<_>>>()?;
     Ok(median(runs.iter().map(|run| run.cpu_seconds)))
+}
+
+/// Where thousands of files were just removed, ext4 searches for the place of a new file a hundred
+/// times as long as otherwise, for up to this long: `recently_deleted` in the kernel's
+/// `fs/ext4/ialloc.c`.
+const SETTLED: Duration = Duration::from_secs(300);
+
+/// A file below the target directory that is as old as the last removal of results.
+const REMOVED: &str = "bench/removed";
+
+/// Waits until the removal of earlier results no longer slows the file system down.
+fn settle(target: &Path) {
+    let modified = fs::metadata(target.join(REMOVED)).and_then(|metadata| metadata.modified());
+    let age = modified.ok().and_then(|time| time.elapsed().ok());
+    if let Some(rest) = age.and_then(|age| SETTLED.checked_sub(age)) {
+        eprintln!(
+            "waiting {} s: the results of the last run were only just removed",
+            rest.as_secs()
+        );
+        std::thread::sleep(rest);
+    }
 }
 
 fn bench_fleet(
@@ -263,9 +287,7 @@ impl FleetBench<'_> {
         })
     }
 
-    /// Puts results out of the way. They are removed when everything is measured: where thousands
-    /// of files were just removed, ext4 searches for the place of a new file a hundred times as
-    /// long as otherwise.
+    /// Puts results out of the way. They are removed when everything is measured, see [`SETTLED`].
     fn discard(&self, folders: [&str; 2]) -> Result<()> {
         fs::create_dir_all(&self.discarded)?;
         for folder in folders {
