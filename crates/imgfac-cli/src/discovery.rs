@@ -110,6 +110,18 @@ impl Discovered {
     }
 }
 
+/// Where a Dockerfile is read from.
+enum Place<'s> {
+    /// A folder of this machine.
+    Folder(&'s ConfinedDir),
+    /// A folder that cannot be used, and why.
+    Unusable(&'s str),
+    /// The commit that is being worked on.
+    Own,
+    /// The remote repository.
+    Remote,
+}
+
 /// A Dockerfile, and the commit that it was read from.
 type Text = Result<(Vec<u8>, Option<String>), String>;
 
@@ -170,11 +182,23 @@ impl<'s> Sources<'s> {
             known.0.get(*name).map(|found| &found.source) != Some(*source)
         });
         let bar = progress_bar(managed.len(), progress);
-        let texts = self.read_all(&managed);
+        let places: Vec<Place<'_>> = managed
+            .iter()
+            .map(|(_, source)| self.place(source))
+            .collect();
+        let mut committed = self.read_committed(&places, &managed);
+        let texts: Vec<Option<Text>> = (0..managed.len()).map(|at| committed.remove(&at)).collect();
         let found: Vec<(ImageName, Found)> = managed
             .into_par_iter()
-            .zip(texts)
-            .map(|((name, source), text)| {
+            .zip(places.into_par_iter().zip(texts))
+            .map(|((name, source), (place, text))| {
+                // Files of folders are read one at a time: together they may be more than fits.
+                let text = match (place, text) {
+                    (_, Some(text)) => text,
+                    (Place::Folder(dir), None) => read_local(dir, source),
+                    (Place::Unusable(reason), None) => Err(reason.to_owned()),
+                    (Place::Own | Place::Remote, None) => Err("Git did not answer".to_owned()),
+                };
                 let (discovery, commit) = match text {
                     Ok((text, commit)) => (discover(source, &text), commit),
                     Err(reason) => (Err(reason), None),
@@ -207,46 +231,39 @@ impl<'s> Sources<'s> {
             && matches!(&self.own, Own::Commit { serves, .. } if serves(source))
     }
 
-    /// The Dockerfile of each source: from a workspace of that repository, else one for every
-    /// repository, else the repository that the factory directory lies in, else the remote.
-    fn read_all(&self, sources: &[(&ImageName, &Source)]) -> Vec<Text> {
-        let mut remote: Vec<usize> = Vec::new();
-        let mut own: Vec<usize> = Vec::new();
-        let local: Vec<Option<&Result<ConfinedDir, String>>> = sources
-            .iter()
-            .enumerate()
-            .map(|(at, (_, source))| {
-                let workspace = self.workspace(source);
-                if workspace.is_none() {
-                    match &self.own {
-                        Own::Commit { serves, .. } if serves(source) => own.push(at),
-                        Own::Folder(checkout, _)
-                            if checkout.is_of(source.host(), source.repo.as_str()) =>
-                        {
-                            own.push(at)
-                        }
-                        _ => remote.push(at),
-                    }
-                }
-                workspace
-            })
-            .collect();
-        let mut texts: Vec<Text> = sources
-            .par_iter()
-            .zip(local)
-            .map(|((_, source), dir)| match dir {
-                Some(Ok(dir)) => read_local(dir, source),
-                Some(Err(reason)) => Err(reason.clone()),
-                None => Err(String::new()),
-            })
-            .collect();
-        for (at, text) in self.read_own(&own, sources) {
-            texts[at] = text;
+    /// Where the Dockerfile of a source is: in a workspace of that repository, else in one for
+    /// every repository, else in the repository that the factory directory lies in, else in the
+    /// remote.
+    fn place(&self, source: &Source) -> Place<'_> {
+        match (self.workspace(source), &self.own) {
+            (Some(Ok(dir)), _) => Place::Folder(dir),
+            (Some(Err(reason)), _) => Place::Unusable(reason),
+            (None, Own::Folder(checkout, dir))
+                if checkout.is_of(source.host(), source.repo.as_str()) =>
+            {
+                Place::Folder(dir)
+            }
+            (None, Own::Commit { serves, .. }) if serves(source) => Place::Own,
+            (None, _) => Place::Remote,
         }
-        for (at, text) in self.read_remote(&remote, sources) {
-            texts[at] = text;
-        }
-        texts
+    }
+
+    /// The Dockerfiles that are in Git, many with one call.
+    fn read_committed(
+        &self,
+        places: &[Place<'_>],
+        sources: &[(&ImageName, &Source)],
+    ) -> BTreeMap<usize, Text> {
+        let those = |wanted: fn(&Place<'_>) -> bool| -> Vec<usize> {
+            let places = places.iter().enumerate();
+            places
+                .filter(|(_, place)| wanted(place))
+                .map(|(at, _)| at)
+                .collect()
+        };
+        let own = self.read_own(&those(|place| matches!(place, Place::Own)), sources);
+        let remote = self.read_remote(&those(|place| matches!(place, Place::Remote)), sources);
+        own.into_iter().chain(remote).collect()
     }
 
     fn workspace(&self, source: &Source) -> Option<&Result<ConfinedDir, String>> {
@@ -261,11 +278,7 @@ impl<'s> Sources<'s> {
     fn read_own(&self, wanted: &[usize], sources: &[(&ImageName, &Source)]) -> Vec<(usize, Text)> {
         let source = |at: &usize| sources[*at].1;
         match &self.own {
-            Own::None => Vec::new(),
-            Own::Folder(_, dir) => wanted
-                .par_iter()
-                .map(|at| (*at, read_local(dir, source(at))))
-                .collect(),
+            Own::None | Own::Folder(..) => Vec::new(),
             Own::Commit { tree, commit, .. } => {
                 let paths: Vec<&str> = wanted
                     .iter()
