@@ -18,6 +18,15 @@ pub(crate) struct Sources<'s> {
     workspaces: Vec<Tree>,
     own: Own<'s>,
     remote: imgfac_git::Sources,
+    /// The branch that images are built from unless they say otherwise.
+    home: Branch,
+}
+
+/// Whether what is checked out is what a source means: its branch, or on the way to the branch
+/// that the factory is about, as a pull request is. An image of another branch is not built from
+/// it.
+pub(crate) fn stands_for(checked_out: Option<&str>, source: &Source, home: &Branch) -> bool {
+    checked_out.is_none_or(|branch| branch == source.branch.as_str()) || source.branch == *home
 }
 
 struct Tree {
@@ -29,8 +38,8 @@ struct Tree {
 pub(crate) enum Own<'s> {
     /// It does not.
     None,
-    /// Its working tree.
-    Folder(Checkout, ConfinedDir),
+    /// Its working tree, and the branch that is checked out.
+    Folder(Checkout, ConfinedDir, Option<String>),
     /// A commit of it.
     Commit {
         /// Its root folder.
@@ -56,7 +65,8 @@ impl Own<'_> {
                 }
             };
             let dir = ConfinedDir::open(checkout.root()).ok()?;
-            Some(Self::Folder(checkout, dir))
+            let branch = checkout.branch().ok()?;
+            Some(Self::Folder(checkout, dir, branch))
         };
         found().unwrap_or(Self::None)
     }
@@ -138,6 +148,7 @@ impl<'s> Sources<'s> {
         settings: &[Workspace],
         own: Own<'s>,
         remote: imgfac_git::Sources,
+        home: &Branch,
     ) -> Result<Self, CliError> {
         let open = |workspace: &Workspace, dir: PathBuf| Tree {
             dir: ConfinedDir::open(&dir)
@@ -161,6 +172,7 @@ impl<'s> Sources<'s> {
             workspaces,
             own,
             remote,
+            home: home.clone(),
         })
     }
 
@@ -238,8 +250,9 @@ impl<'s> Sources<'s> {
         match (self.workspace(source), &self.own) {
             (Some(Ok(dir)), _) => Place::Folder(dir),
             (Some(Err(reason)), _) => Place::Unusable(reason),
-            (None, Own::Folder(checkout, dir))
-                if checkout.is_of(source.host(), source.repo.as_str()) =>
+            (None, Own::Folder(checkout, dir, branch))
+                if checkout.is_of(source.host(), source.repo.as_str())
+                    && stands_for(branch.as_deref(), source, &self.home) =>
             {
                 Place::Folder(dir)
             }

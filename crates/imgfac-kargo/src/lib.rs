@@ -52,7 +52,6 @@ mod project;
 mod rebuild;
 mod resources;
 mod selection;
-mod semver;
 mod stage;
 mod synth;
 mod task;

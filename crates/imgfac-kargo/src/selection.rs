@@ -1,8 +1,8 @@
 //! Which of an image's tags is followed.
 
-use imgfac_model::{Enrolment, ImageState, SelectionStrategy, Tag};
-
-use crate::semver::{is_range, is_strict_version};
+use imgfac_model::{
+    Enrolment, ImageState, SelectionStrategy, Tag, is_strict_version, is_version_range,
+};
 
 /// Which of an image's tags is followed, in the terms of an image subscription.
 #[derive(Debug, PartialEq, Eq)]
@@ -48,7 +48,7 @@ impl Selection {
         match strategy {
             SelectionStrategy::Digest => Self::one_tag(enrolment, constraint),
             SelectionStrategy::SemVer => match constraint {
-                Some(range) if !is_range(range) => Err(format!(
+                Some(range) if !is_version_range(range) => Err(format!(
                     "constraint {range:?} is not a range of versions such as \">=16\" or \"^1.2\""
                 )),
                 _ => Ok(Self {

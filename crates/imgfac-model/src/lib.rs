@@ -23,6 +23,7 @@ mod name;
 mod path;
 mod policy;
 mod reference;
+mod semver;
 mod settings;
 mod source;
 mod state;
@@ -36,6 +37,7 @@ pub use crate::{
     path::RelativePath,
     policy::{Criticality, DiscoveryStatus, Provider, ReceiverKind, SelectionStrategy, UpdateKind},
     reference::{Digest, DigestError, Reference, ReferenceError, Repository, Tag, TagError},
+    semver::{is_strict_version, is_version_range},
     settings::{
         Analysis, Namespace, Registry, SecretName, Settings, StateRepository, WebhookReceiver,
         Workspace,

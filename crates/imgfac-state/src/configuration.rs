@@ -20,6 +20,9 @@ pub struct Configuration {
     pub settings: Settings,
     /// The entries of `images.yaml` and `images.d/`, by name.
     pub images: BTreeMap<ImageName, Enrolled>,
+    /// Whether there is a list at all, be it an empty one: a file without any, or with comments
+    /// alone, may also be what a failed edit left behind.
+    pub listed: bool,
     /// The texts, for showing positions.
     pub files: SourceFiles,
     /// What is wrong. While there is an error, `images` lacks entries and nothing may be changed.
@@ -77,6 +80,7 @@ impl Configuration {
             if name == "imgfac.yaml" {
                 configuration.settings = settings::read(&document.root, &mut decoder);
             } else {
+                configuration.listed |= document.root.items().is_some();
                 let entries = enrolment::read(
                     &document.root,
                     &mut decoder,

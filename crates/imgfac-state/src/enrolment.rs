@@ -2,7 +2,8 @@
 
 use imgfac_model::{
     Code, Criticality, Defaults, Diagnostic, Enrolment, ImageName, Platform, Provider,
-    RelativePath, Repository, SelectionStrategy, Source, Span, UpdateKind, UpdateTarget,
+    RelativePath, Repository, SelectionStrategy, Source, Span, Tag, UpdateKind, UpdateTarget,
+    is_version_range,
 };
 use imgfac_yaml::{Node, Value};
 
@@ -121,10 +122,9 @@ fn entry(node: &Node, decoder: &mut Decoder<'_>, defaults: &Defaults) -> Option<
         .get("allowTags")
         .and_then(|node| regular_expression(node, decoder));
     let strategy = fields.choice(decoder, "imageSelectionStrategy", SelectionStrategy::ALL);
-    let constraint = fields
-        .get("constraint")
-        .and_then(|node| one_line(node, "constraint", decoder));
-    if strategy == Some(SelectionStrategy::Digest) && constraint.is_none() {
+    let constraint_node = fields.get("constraint");
+    let constraint = constraint_node.and_then(|node| constraint(node, strategy, decoder));
+    if strategy == Some(SelectionStrategy::Digest) && constraint_node.is_none() {
         let example = "\"16-alpine\"   # the tag that moves";
         fields.missing(decoder, "constraint", example);
     }
@@ -207,6 +207,18 @@ fn repository(
         return None;
     };
     let path = decoder.text(node, "repository")?;
+    if let Some((host, rest)) = path.split_once('/')
+        && (registry.as_deref() == Some(host)
+            || (registry.is_none() && Repository::new(host, rest).is_ok()))
+    {
+        decoder.error(
+            Code::InvalidValue,
+            node,
+            "the repository begins with a registry",
+            format!("expected {rest} here, and registry: {host} beside it"),
+        );
+        return None;
+    }
     match Repository::new(registry.as_deref().unwrap_or(&defaults.registry), path) {
         Ok(repository) => Some(repository),
         Err(error) => {
@@ -433,6 +445,26 @@ fn legacy(
         }
     }
     kept
+}
+
+/// A range of versions, or the one tag of `Digest`; the other strategies take no notice of it.
+fn constraint(
+    node: &Node,
+    strategy: Option<SelectionStrategy>,
+    decoder: &mut Decoder<'_>,
+) -> Option<String> {
+    let text = one_line(node, "constraint", decoder)?;
+    let expected = match strategy {
+        None | Some(SelectionStrategy::SemVer) if !is_version_range(&text) => {
+            "expected a range of versions, such as \">=16\" or \"^1.2\""
+        }
+        Some(SelectionStrategy::Digest) if Tag::parse(&text).is_err() => {
+            "expected the one tag that is followed, such as 16-alpine"
+        }
+        _ => return Some(text),
+    };
+    decoder.error(Code::InvalidValue, node, "invalid constraint", expected);
+    None
 }
 
 /// Kargo reads these as Go's regular expressions; the syntax is that of Rust's but for corners.

@@ -147,6 +147,13 @@ impl Request<'_> {
             None => scope(&factory, self.names)?,
         };
         let mut fleet = factory.fleet()?;
+        if !factory.configuration.listed && !fleet.images.is_empty() {
+            let known = render::count(fleet.images.len(), "image");
+            return Err(CliError::failed(format!(
+                "images.yaml lists nothing, and state has {known}; nothing was changed"
+            ))
+            .with_hint("if all of them shall leave, write an empty list into it: []"));
+        }
         let mut diagnostics = factory.unreadable_state(&fleet);
         let settings = &factory.configuration.settings;
         let sources = Sources::new(
@@ -159,6 +166,7 @@ impl Request<'_> {
             },
             round.own,
             git::sources(round.git, self.analysis.cache_dir.as_ref())?,
+            &settings.defaults.branch,
         )?;
         let images = factory.configuration.images.values().filter(|image| {
             scope

@@ -230,7 +230,8 @@ fn analyse(
     })?;
     let files = CommittedFiles::open(folder, place.shown.clone())?;
     let factory = Factory::read(files, None)?.checked(context)?;
-    let serves = |source: &imgfac_model::Source| place.serves(source, request.publish.push);
+    let home = factory.configuration.settings.defaults.branch.clone();
+    let serves = |source: &imgfac_model::Source| place.serves(source, request.publish.push, &home);
     let round = Round {
         git,
         own: Own::Commit {

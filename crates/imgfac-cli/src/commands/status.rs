@@ -281,7 +281,11 @@ fn detail(context: &mut Context<'_>, image: &ImageStatus) -> Result<(), CliError
             })
             .collect();
         if bases.is_empty() {
-            writeln!(context.out, "  {DIM}no image{DIM:#}")?;
+            let what = match image.discovery_status {
+                "success" => "no image",
+                _ => "not known",
+            };
+            writeln!(context.out, "  {DIM}{what}{DIM:#}")?;
         }
         for line in render::columns(&bases) {
             writeln!(context.out, "  {}", render::clean(&line))?;

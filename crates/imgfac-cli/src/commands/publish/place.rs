@@ -5,11 +5,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use imgfac_git::{Address, Advance, Checkout, Git, RemoteUrl, Repository};
-use imgfac_model::Source;
+use imgfac_model::{Branch, Source};
 use imgfac_state::{FileChange, Lock, Store};
 
 use super::{PublishArgs, branch, folder_in_clone, joined};
 use crate::context::Context;
+use crate::discovery::stands_for;
 use crate::error::CliError;
 use crate::render::{self, CommitReport};
 
@@ -185,9 +186,8 @@ impl Place {
         self.local.clone().unwrap_or_else(|| "HEAD".into())
     }
 
-    /// Whether a source is what the commit has: the same repository, and when it is a remote
-    /// branch, that branch.
-    pub(super) fn serves(&self, source: &Source, push: bool) -> bool {
+    /// Whether a source is what the commit has: the same repository, and its branch.
+    pub(super) fn serves(&self, source: &Source, push: bool, home: &Branch) -> bool {
         let (host, repo) = (source.host(), source.repo.as_str());
         let same = match (&self.checkout, &self.address) {
             (Some(checkout), _) => checkout.is_of(host, repo),
@@ -195,7 +195,10 @@ impl Place {
                 .is_some_and(|address| address.names(host, repo)),
             (None, None) => false,
         };
-        same && (!push || self.branch.as_deref() == Some(source.branch.as_str()))
+        same && match push {
+            true => self.branch.as_deref() == Some(source.branch.as_str()),
+            false => stands_for(self.local.as_deref(), source, home),
+        }
     }
 
     /// A path below the factory directory, from the root of the repository.

@@ -1,7 +1,8 @@
 //! Semantic versions, as far as it must be known beforehand what Kargo will make of them.
 
 /// Whether a tag counts as a version with `strictSemvers`: three numbers, with or without a `v`.
-pub(crate) fn is_strict_version(tag: &str) -> bool {
+#[must_use]
+pub fn is_strict_version(tag: &str) -> bool {
     let tag = tag.strip_prefix('v').unwrap_or(tag);
     let number = |n: &str| {
         !n.is_empty() && n.chars().all(|c| c.is_ascii_digit()) && (n == "0" || !n.starts_with('0'))
@@ -15,7 +16,8 @@ pub(crate) fn is_strict_version(tag: &str) -> bool {
 ///
 /// The syntax is that of github.com/Masterminds/semver v3: alternatives joined by `||`, each a
 /// list of comparisons joined by spaces or commas, or a range `1.2 - 3.4`.
-pub(crate) fn is_range(text: &str) -> bool {
+#[must_use]
+pub fn is_version_range(text: &str) -> bool {
     text.split("||").all(is_alternative)
 }
 
@@ -131,7 +133,7 @@ mod tests {
             "v1",
             " >=1 ",
         ] {
-            assert!(is_range(good), "{good:?}");
+            assert!(is_version_range(good), "{good:?}");
         }
         for bad in [
             "",
@@ -146,7 +148,7 @@ mod tests {
             "1\n2;",
             ">=1,,<2",
         ] {
-            assert!(!is_range(bad), "{bad:?}");
+            assert!(!is_version_range(bad), "{bad:?}");
         }
     }
 }
