@@ -372,7 +372,7 @@ impl Store {
 }
 
 /// As many files wait for the disk one by one. More wait once, for all that the file system has to
-/// write: of ten thousand files that takes a tenth of the time, of a few it could take longer.
+/// write, which for a few could take longer than they do.
 const SYNCED_ALONE: usize = 64;
 
 /// Waits until all that was written to the file system is on the disk. Linux says since 5.8
