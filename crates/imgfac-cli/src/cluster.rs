@@ -104,17 +104,33 @@ fn from_factory(context: &mut Context<'_>) -> Result<Wanted, CliError> {
     })
 }
 
+/// The largest file of manifests, in bytes: those of ten thousand images are a quarter of it.
+const MANIFESTS_LIMIT: u64 = 512 << 20;
+
+fn read_limited(input: impl std::io::Read, name: &str) -> Result<String, CliError> {
+    let mut text = String::new();
+    input
+        .take(MANIFESTS_LIMIT + 1)
+        .read_to_string(&mut text)
+        .map_err(|error| CliError::failed(format!("cannot read {name}: {error}")))?;
+    if text.len() as u64 > MANIFESTS_LIMIT {
+        return Err(CliError::failed(format!(
+            "{name} is larger than the limit of {MANIFESTS_LIMIT} bytes"
+        )));
+    }
+    Ok(text)
+}
+
 fn from_file(file: &PathBuf) -> Result<Wanted, CliError> {
     let (name, text) = if file.as_os_str() == "-" {
-        let mut text = String::new();
-        std::io::stdin()
-            .read_to_string(&mut text)
-            .map_err(|error| CliError::failed(format!("cannot read standard input: {error}")))?;
-        ("standard input".to_owned(), text)
+        let name = "standard input".to_owned();
+        let text = read_limited(std::io::stdin().lock(), &name)?;
+        (name, text)
     } else {
         let name = file.display().to_string();
-        let text = std::fs::read_to_string(file)
+        let opened = std::fs::File::open(file)
             .map_err(|error| CliError::failed(format!("cannot read {name}: {error}")))?;
+        let text = read_limited(opened, &name)?;
         (name, text)
     };
     let values = imgfac_yaml::read_documents::<Value>(&text)

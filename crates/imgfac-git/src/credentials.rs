@@ -2,6 +2,9 @@
 
 use std::fmt;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
+
 /// A secret that no formatter shows.
 #[derive(Clone)]
 pub struct Token(String);
@@ -60,8 +63,17 @@ impl Credential {
         }
     }
 
-    pub(crate) fn secret(&self) -> &str {
-        self.token.reveal()
+    /// The token in every form in which Git sends it, for taking it out of messages: a server may
+    /// repeat the header that it got.
+    pub(crate) fn secrets(&self) -> [String; 4] {
+        let token = self.token.reveal();
+        let basic = format!("{}:{token}", self.user);
+        [
+            STANDARD_NO_PAD.encode(&basic),
+            URL_SAFE_NO_PAD.encode(&basic),
+            token.bytes().map(percent).collect(),
+            token.to_owned(),
+        ]
     }
 
     /// The settings that Git needs, and the variable that holds the secret.
@@ -81,6 +93,15 @@ impl Credential {
             ],
             (variable, self.token.reveal().to_owned()),
         ))
+    }
+}
+
+fn percent(byte: u8) -> String {
+    match byte {
+        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
+            char::from(byte).to_string()
+        }
+        _ => format!("%{byte:02X}"),
     }
 }
 
@@ -114,6 +135,17 @@ mod tests {
         assert_eq!(
             (variable.as_str(), value.as_str()),
             ("IMGFAC_GIT_SECRET_0", "s3cret")
+        );
+    }
+
+    #[test]
+    fn a_server_may_repeat_what_it_was_sent() {
+        let credential = Credential::github("host", Token::new("s3/cret").unwrap());
+        let secrets = credential.secrets();
+        let said = "you sent Basic eC1hY2Nlc3MtdG9rZW46czMvY3JldA== for s3%2Fcret, s3/cret";
+        assert_eq!(
+            crate::error::redact(said, &secrets),
+            "you sent Basic ***== for ***, ***"
         );
     }
 

@@ -88,7 +88,7 @@ const LIMIT: usize = 600;
 
 /// What went wrong, from what Git wrote to standard error: the server's lines (`remote: …`) and
 /// Git's own, on one line, without passwords and control characters.
-pub(crate) fn reason(stderr: &[u8], secrets: &[&str]) -> String {
+pub(crate) fn reason(stderr: &[u8], secrets: &[String]) -> String {
     let text = String::from_utf8_lossy(stderr);
     let mut parts: Vec<String> = Vec::new();
     for line in text.split(['\n', '\r']) {
@@ -129,7 +129,7 @@ fn is_news(line: &str) -> bool {
 }
 
 /// Takes secrets, passwords of addresses and control characters out of a text, and shortens it.
-pub(crate) fn redact(text: &str, secrets: &[&str]) -> String {
+pub(crate) fn redact(text: &str, secrets: &[String]) -> String {
     let mut text = without_passwords(text);
     for secret in secrets.iter().filter(|secret| !secret.is_empty()) {
         text = text.replace(secret, "***");
@@ -194,7 +194,7 @@ mod tests {
     fn no_secret_is_passed_on() {
         let said = reason(
             b"fatal: unable to access 'https://me:pa@ss@host/x': token s3cret\x1b[31m",
-            &["s3cret"],
+            &["s3cret".to_owned()],
         );
         assert_eq!(
             said,

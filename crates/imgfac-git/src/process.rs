@@ -153,11 +153,11 @@ impl Git {
         }
     }
 
-    pub(crate) fn secrets(&self) -> Vec<&str> {
+    pub(crate) fn secrets(&self) -> Vec<String> {
         self.settings
             .credentials
             .iter()
-            .map(Credential::secret)
+            .flat_map(Credential::secrets)
             .collect()
     }
 }

@@ -106,12 +106,15 @@ pub fn base_slug(reference: &Reference) -> String {
                 .take(12),
         );
     }
-    text.chars()
+    let slug: String = text
+        .chars()
         .map(|c| match c.to_ascii_lowercase() {
             c @ ('a'..='z' | '0'..='9' | '.' | '-') => c,
             _ => '-',
         })
-        .collect()
+        .collect();
+    // An address of IPv6 begins with a bracket; a file that begins with "-" reads as an option.
+    slug.trim_start_matches('-').to_owned()
 }
 
 /// Gives every reference of `wanted` a name.
@@ -240,6 +243,7 @@ mod tests {
                 "localhost-5000-my-image-rc-1",
             ),
             ("node:RC_1", "node-rc-1"),
+            ("[::1]:5000/v6:1", "1--5000-v6-1"),
             (&format!("node:22@{digest}"), "node-22-sha256-0123456789ab"),
             (&format!("node@{digest}"), "node-sha256-0123456789ab"),
         ] {
