@@ -12,12 +12,15 @@ use crate::resources::{
     SecretReference, StageSelector,
 };
 
+/// With more Stages than this, those that only look share a pattern: a policy takes a hundred
+/// bytes, and the API server takes objects of 1.5 MB, which some thousand images would exceed.
+const POLICY_LIMIT: usize = 6_000;
+
 /// The settings of the project: which Stages act by themselves, and who sends webhooks.
 ///
-/// A Stage that acts on the world outside, because it starts builds or writes to other
-/// repositories, has a policy of its own name: whoever may create Stages cannot make one that acts
-/// by choosing a name. For those that only look, one pattern a kind is enough; with a policy for
-/// each, the settings of some thousand images would be too large for the API server.
+/// Every Stage has a policy of its own name: whoever may create Stages cannot make one that acts by
+/// choosing a name. In a very large fleet that holds for those that act on the world outside,
+/// because they start builds or write to other repositories; one pattern a kind serves the others.
 pub(crate) fn project_config(
     settings: &Settings,
     groups: &[Group],
@@ -40,15 +43,19 @@ pub(crate) fn project_config(
             _ => None,
         })
     };
+    let by_name = stages().count() <= POLICY_LIMIT;
     let mut policies: Vec<_> = stages()
-        .filter_map(|name| Some(policy(name.to_owned(), *acting.get(name)?)))
+        .filter_map(|name| {
+            let looks = by_name.then_some(&true);
+            Some(policy(name.to_owned(), *acting.get(name).or(looks)?))
+        })
         .collect();
     policies.sort_by(|a, b| a.stage_selector.name.cmp(&b.stage_selector.name));
     policies.extend(
         looking
             .into_iter()
             .map(Purpose::prefix)
-            .filter(|prefix| stages().any(|name| name.starts_with(prefix)))
+            .filter(|prefix| !by_name && stages().any(|name| name.starts_with(prefix)))
             .map(|prefix| policy(format!("glob:{prefix}*"), true)),
     );
     ProjectConfig::new(

@@ -20,6 +20,26 @@ fn an_empty_fleet_has_a_project() {
 }
 
 #[test]
+fn the_policies_of_a_very_large_fleet_fit_into_one_object() {
+    let mut fleet = Owned::default();
+    for n in 0..6_001 {
+        let image = managed(&format!("i-{n}"), "acme/x", "acme/x", "Dockerfile");
+        fleet.image(image).1 = published("1.0.0");
+    }
+    let manifests = fleet.synthesize();
+    let policies = manifests.resources().find_map(|resource| match resource {
+        Resource::ProjectConfig(config) => Some(&config.spec.promotion_policies),
+        _ => None,
+    });
+    let names: Vec<&str> = policies
+        .unwrap()
+        .iter()
+        .map(|policy| policy.stage_selector.name.as_str())
+        .collect();
+    assert_eq!(names, ["glob:analyze-dockerfile-*"]);
+}
+
+#[test]
 fn the_parts_of_a_split_are_the_whole() {
     let manifests = small().synthesize();
     let whole = manifests.to_yaml().unwrap();
