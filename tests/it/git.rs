@@ -270,6 +270,30 @@ fn a_push_is_made_on_the_remote_tip_and_the_checkout_follows() {
     assert!(in_work(&sandbox, &["-C", "factory", "analyze", "--push"]).contains("Nothing changed"));
 }
 
+/// A run that was killed right after its push leaves the checkout behind; the next one has nothing
+/// to push, and brings it along.
+#[test]
+fn a_run_without_news_brings_the_checkout_along() {
+    let sandbox = sandbox();
+    state_repository(&sandbox);
+    let analyze = ["-C", "factory", "analyze", "--push"];
+    assert!(in_work(&sandbox, &analyze).starts_with("exit 0"));
+    let tip = sandbox.push_files("acme/state", "main", &[("README.md", "newer\n")]);
+    let said = in_work(&sandbox, &analyze);
+    assert!(said.contains("Nothing changed, nothing written."), "{said}");
+    assert_eq!(sandbox.git("work", &["rev-parse", "HEAD"]), tip);
+    assert_eq!(sandbox.read("work/README.md"), "newer\n");
+
+    sandbox.push_files("acme/state", "main", &[("README.md", "newest\n")]);
+    sandbox.write("work/README.md", "edited\n");
+    let said = in_work(&sandbox, &analyze);
+    assert!(
+        said.contains("note: this checkout stays where it is"),
+        "{said}"
+    );
+    assert_eq!(sandbox.read("work/README.md"), "edited\n");
+}
+
 /// The arguments of the job in a cluster, with one of them replaced.
 fn job(replaced: &str) -> Vec<&str> {
     let mut arguments = vec![

@@ -157,6 +157,13 @@ fn attempts(
         };
         match attempt {
             Ok(Attempt::Nothing) => {
+                // A run that was killed after its push left the checkout behind.
+                if request.publish.push
+                    && place.head != base
+                    && let Some(note) = place.follow(&base)?
+                {
+                    writeln!(context.err, "{WARNING}note:{WARNING:#} {}", clean(&note))?;
+                }
                 return request.finish(context, analysed, &changes, None);
             }
             Ok(Attempt::Committed(mut report)) => {
