@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use imgfac_dockerfile::Options;
 use imgfac_git::{Address, Checkout, FileError, Git, Wanted};
@@ -79,7 +80,7 @@ pub(crate) struct Discovered(BTreeMap<ImageName, Found>);
 /// What one Dockerfile says, and the source that it was read for.
 struct Found {
     source: Source,
-    discovery: Discovery,
+    discovery: Arc<Discovery>,
     commit: Option<String>,
     /// Whether it is from the commit that the run works on, which may be another one next time.
     from_commit: bool,
@@ -104,7 +105,7 @@ impl Discovered {
     }
 
     /// What was found, by image.
-    pub(crate) fn discoveries(&self) -> BTreeMap<ImageName, Discovery> {
+    pub(crate) fn discoveries(&self) -> BTreeMap<ImageName, Arc<Discovery>> {
         let found = self.0.iter();
         found
             .map(|(name, found)| (name.clone(), found.discovery.clone()))
@@ -226,7 +227,7 @@ impl<'s> Sources<'s> {
                 bar.inc(1);
                 let found = Found {
                     source: source.clone(),
-                    discovery,
+                    discovery: Arc::new(discovery),
                     commit,
                     from_commit: self.is_from_commit(source),
                     state: last_discovery(fleet, name),

@@ -4,6 +4,7 @@
 //! state, for instance after another writer was faster, and applying it twice changes nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use imgfac_model::{
     BaseName, BaseState, DiscoveryStatus, ImageName, ImageState, ManagedBase, Reference,
@@ -27,13 +28,19 @@ pub struct Update<'c> {
     /// fleet.
     pub scope: Option<BTreeSet<ImageName>>,
     /// What discovery found, by image.
-    pub discoveries: BTreeMap<ImageName, Discovery>,
+    pub discoveries: BTreeMap<ImageName, Arc<Discovery>>,
     /// The commit at which each Dockerfile was read, where it was read from one.
     pub commits: BTreeMap<ImageName, String>,
     /// The builds that are to be recorded.
     pub builds: BTreeMap<ImageName, Build>,
     /// When, RFC 3339.
     pub now: String,
+}
+
+impl Update<'_> {
+    fn discovery(&self, name: &ImageName) -> Option<&Discovery> {
+        self.discoveries.get(name).map(Arc::as_ref)
+    }
 }
 
 /// A build that ended well.
@@ -83,7 +90,7 @@ impl Fleet {
                 (
                     name,
                     enrolled,
-                    self.bases_of(enrolled, update.discoveries.get(name)),
+                    self.bases_of(enrolled, update.discovery(name)),
                 )
             })
             .collect();
@@ -107,7 +114,7 @@ impl Fleet {
 
         let mut changes = self.track(&names, &update.now);
         for (name, enrolled, bases) in images {
-            let discovery = update.discoveries.get(name);
+            let discovery = update.discovery(name);
             changes.extend(
                 self.update_image(name, enrolled, discovery, &bases, &names, &managed, update),
             );

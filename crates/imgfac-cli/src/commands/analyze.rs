@@ -183,7 +183,7 @@ impl Request<'_> {
         let mut failures: Vec<(Subject, String)> = discoveries
             .iter()
             .filter_map(|(name, discovery)| {
-                let error = discovery.as_ref().err()?.clone();
+                let error = discovery.as_ref().as_ref().err()?.clone();
                 Some((Subject::Image(name.to_string()), error))
             })
             .collect();

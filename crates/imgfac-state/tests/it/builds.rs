@@ -1,6 +1,7 @@
 //! Builds and source commits, recorded once.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use imgfac_model::ImageName;
 use imgfac_state::{Build, Configuration, Fleet, Store, Update};
@@ -29,7 +30,7 @@ fn record(factory: &Factory, now: &str, commit: &str, build: Build) -> String {
     let update = Update {
         configuration: &configuration,
         scope: Some([web.clone()].into()),
-        discoveries: BTreeMap::from([(web.clone(), discovery(Ok(bases)))]),
+        discoveries: BTreeMap::from([(web.clone(), Arc::new(discovery(Ok(bases))))]),
         commits: BTreeMap::from([(web.clone(), commit.to_owned())]),
         builds: BTreeMap::from([(web, build)]),
         now: now.into(),

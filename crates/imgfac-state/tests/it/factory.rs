@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
+use std::sync::Arc;
 
 use imgfac_model::{ImageName, Reference};
 use imgfac_state::{Configuration, Discovery, Fleet, FoundBase, Store, Update};
@@ -46,7 +47,7 @@ impl Factory {
             scope: None,
             discoveries: found
                 .iter()
-                .map(|(name, found)| (ImageName::new(name).unwrap(), discovery(*found)))
+                .map(|(name, found)| (ImageName::new(name).unwrap(), Arc::new(discovery(*found))))
                 .collect(),
             commits: BTreeMap::new(),
             builds: BTreeMap::new(),

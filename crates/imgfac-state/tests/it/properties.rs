@@ -1,6 +1,7 @@
 //! The invariants of state, for fleets and state files of all kinds.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use imgfac_model::{BaseName, ImageName, Reference};
 use imgfac_state::{Configuration, Discovery, Fleet, FoundBase, Store, Update};
@@ -199,7 +200,12 @@ fn run(factory: &Factory, images: &[Image], now: &str) -> Vec<String> {
         configuration: &configuration,
         scope: None,
         discoveries: managed
-            .map(|image| (ImageName::new(image.name).unwrap(), discovery(&image.found)))
+            .map(|image| {
+                (
+                    ImageName::new(image.name).unwrap(),
+                    Arc::new(discovery(&image.found)),
+                )
+            })
             .collect(),
         commits: BTreeMap::new(),
         builds: BTreeMap::new(),

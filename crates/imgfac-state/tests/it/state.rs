@@ -1,6 +1,7 @@
 //! State files: merged, written and read again, without losing anything.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use imgfac_model::ImageName;
 use imgfac_state::{Configuration, Fleet, Store, Update};
@@ -465,7 +466,7 @@ fn only_what_is_asked_for_changes() {
     fleet.apply(&Update {
         configuration: &configuration,
         scope: Some([web.clone()].into()),
-        discoveries: BTreeMap::from([(web, discovery(Ok(&["node:18"])))]),
+        discoveries: BTreeMap::from([(web, Arc::new(discovery(Ok(&["node:18"]))))]),
         commits: BTreeMap::new(),
         builds: BTreeMap::new(),
         now: NOW.into(),
