@@ -75,15 +75,7 @@ impl ClusterArgs {
 fn from_factory(context: &mut Context<'_>) -> Result<Wanted, CliError> {
     let mut factory = Factory::open(context, FactoryAccess::Read)?;
     let fleet = factory.fleet()?;
-    let unreadable = factory.unreadable_state(&fleet);
-    if !unreadable.is_empty() {
-        render::diagnostics(
-            context.err,
-            factory.store.path(),
-            &factory.configuration.files,
-            &unreadable,
-        )?;
-    }
+    let unreadable = factory.tell_unreadable(context, &fleet)?;
     let manifests = manifests(context, &factory, &fleet)?;
     let missing = unreadable.len() + manifests.problems.len();
     let values = manifests

@@ -87,6 +87,22 @@ impl<F: Files> Factory<F> {
         Ok(fleet)
     }
 
+    /// Shows which state files cannot be used, and gives them.
+    pub(crate) fn tell_unreadable(
+        &mut self,
+        context: &mut Context<'_>,
+        fleet: &Fleet,
+    ) -> Result<Vec<Diagnostic>, CliError> {
+        let unreadable = self.unreadable_state(fleet);
+        render::diagnostics(
+            context.err,
+            self.store.path(),
+            &self.configuration.files,
+            &unreadable,
+        )?;
+        Ok(unreadable)
+    }
+
     /// State files that cannot be used, as diagnostics that point into them.
     pub(crate) fn unreadable_state(&mut self, fleet: &Fleet) -> Vec<Diagnostic> {
         fleet

@@ -106,13 +106,7 @@ struct Answer<'g> {
 pub(crate) fn run(context: &mut Context<'_>, args: GraphArgs) -> Result<u8, CliError> {
     let mut factory = Factory::open(context, Access::Read)?;
     let fleet = factory.fleet()?;
-    let unreadable = factory.unreadable_state(&fleet);
-    render::diagnostics(
-        context.err,
-        factory.store.path(),
-        &factory.configuration.files,
-        &unreadable,
-    )?;
+    let unreadable = factory.tell_unreadable(context, &fleet)?;
     let graph = fleet_graph::graph(&factory.configuration, &fleet);
     let cycles = fleet_graph::cycles(&factory.configuration, &graph);
     if !context.quiet && args.check.is_none() {

@@ -58,13 +58,7 @@ struct Base {
 pub(crate) fn run(context: &mut Context<'_>, args: StatusArgs) -> Result<u8, CliError> {
     let mut factory = Factory::open(context, Access::Read)?;
     let fleet = factory.fleet()?;
-    let unreadable = factory.unreadable_state(&fleet);
-    render::diagnostics(
-        context.err,
-        factory.store.path(),
-        &factory.configuration.files,
-        &unreadable,
-    )?;
+    let unreadable = factory.tell_unreadable(context, &fleet)?;
     let images = &factory.configuration.images;
     let graph = fleet_graph::graph(&factory.configuration, &fleet);
     let wave = |name: &str| graph.order().wave(graph.image(name)?);

@@ -59,15 +59,7 @@ pub(crate) fn run(context: &mut Context<'_>, args: SynthArgs) -> Result<u8, CliE
     };
     let mut factory = Factory::open(context, access)?;
     let fleet = factory.fleet()?;
-    let unreadable = factory.unreadable_state(&fleet);
-    if !unreadable.is_empty() {
-        render::diagnostics(
-            context.err,
-            factory.store.path(),
-            &factory.configuration.files,
-            &unreadable,
-        )?;
-    }
+    let unreadable = factory.tell_unreadable(context, &fleet)?;
     let code = |manifests_partly: bool| {
         if unreadable.is_empty() && !manifests_partly {
             exit::DONE
