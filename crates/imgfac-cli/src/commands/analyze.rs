@@ -4,18 +4,18 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use clap::Args;
-use imgfac_git::Git;
 use imgfac_model::{Diagnostic, ImageName, Workspace, exit};
-use imgfac_state::{Build, Change, Enrolled, FileChange, Files, Fleet, Subject, Update};
+use imgfac_state::{Build, Enrolled, FileChange, Files, Fleet, Subject, Update};
 
 use crate::args::{Format, FormatArg};
 use crate::commands::job::JobArgs;
-use crate::commands::publish::{self, PublishArgs};
+use crate::commands::operation::{self, Applied, Operation, Round};
+use crate::commands::publish::PublishArgs;
 use crate::commands::synth::{ManifestArgs, manifest_changes};
 use crate::context::Context;
-use crate::discovery::{Discovered, Own, Sources};
+use crate::discovery::{Discovered, Sources};
 use crate::error::CliError;
-use crate::factory::{Access, Factory};
+use crate::factory::Factory;
 use crate::fleet_graph;
 use crate::git;
 use crate::render::{self, CommitReport, JsonReport, Report};
@@ -24,7 +24,7 @@ use crate::render::{self, CommitReport, JsonReport, Report};
 #[derive(Debug, Args)]
 pub(crate) struct AnalysisArgs {
     /// Write nothing; exit with 4 if something would be written
-    #[arg(long)]
+    #[arg(long, conflicts_with_all = ["commit", "push"])]
     pub(crate) check: bool,
     /// Read Dockerfiles from this local checkout instead of the remote (repeatable)
     ///
@@ -65,7 +65,7 @@ pub(crate) struct AnalyzeArgs {
 }
 
 pub(crate) fn run(context: &mut Context<'_>, args: AnalyzeArgs) -> Result<u8, CliError> {
-    Request {
+    let request = Request {
         command: "analyze",
         names: &args.names,
         analysis: &args.analysis,
@@ -73,8 +73,9 @@ pub(crate) fn run(context: &mut Context<'_>, args: AnalyzeArgs) -> Result<u8, Cl
         job: Some(&args.job),
         manifests: None,
         format: args.format.format,
-    }
-    .run(context)
+        known: Discovered::default(),
+    };
+    operation::run(context, request)
 }
 
 /// What a run of `analyze` or `sync` is asked for.
@@ -87,56 +88,32 @@ pub(crate) struct Request<'r> {
     /// Manifests too.
     pub(crate) manifests: Option<&'r ManifestArgs>,
     pub(crate) format: Format,
+    /// What was found so far.
+    pub(crate) known: Discovered,
 }
 
-/// What a request works with while it looks at a commit, or at the folder.
-pub(crate) struct Round<'d> {
-    pub(crate) git: &'d Git,
-    pub(crate) own: Own<'d>,
-    pub(crate) known: &'d mut Discovered,
-    /// Whether `workspaces:` of the settings lead anywhere from here.
-    pub(crate) local: bool,
-}
+impl Operation for Request<'_> {
+    type Outcome = Analysed;
 
-impl Request<'_> {
-    /// Does it, in the folder or by Git.
-    pub(crate) fn run(&self, context: &mut Context<'_>) -> Result<u8, CliError> {
-        if let Some(directory) = self.publish.directory()
-            && context.directory.is_none()
-        {
-            context.directory = Some(directory.to_owned());
-        }
-        let git = git::from_environment()?;
-        if self.publish.wanted() {
-            return publish::run(context, self, &git);
-        }
-        let access = if self.analysis.check {
-            Access::Read
-        } else {
-            Access::Write
-        };
-        let factory = Factory::open(context, access)?;
-        let round = Round {
-            git: &git,
-            own: Own::of_folder(&git, factory.store.path()),
-            known: &mut Discovered::default(),
-            local: true,
-        };
-        let (analysed, changes) = self.analyse(context, factory, round)?;
-        if !self.analysis.check {
-            analysed.factory.store.commit(&changes)?;
-        }
-        self.finish(context, analysed, &changes, None)
+    fn command(&self) -> &'static str {
+        self.command
     }
 
-    /// Reads Dockerfiles, applies what they say to the state, and gives the files that differ,
-    /// without writing.
-    pub(crate) fn analyse<F: Files>(
-        &self,
+    fn publish(&self) -> &PublishArgs {
+        self.publish
+    }
+
+    fn check(&self) -> bool {
+        self.analysis.check
+    }
+
+    /// Reads Dockerfiles, and applies what they say to the state.
+    fn apply<F: Files>(
+        &mut self,
         context: &mut Context<'_>,
-        mut factory: Factory<F>,
+        factory: &mut Factory<F>,
         round: Round<'_>,
-    ) -> Result<(Analysed<F>, Vec<FileChange>), CliError> {
+    ) -> Result<Applied<Analysed>, CliError> {
         let now = Context::now()?;
         let build = match self.job {
             Some(job) => job.build(&factory.configuration, self.publish)?,
@@ -144,7 +121,7 @@ impl Request<'_> {
         };
         let scope = match &build {
             Some((name, _)) => Some(BTreeSet::from([name.clone()])),
-            None => scope(&factory, self.names)?,
+            None => scope(factory, self.names)?,
         };
         let mut fleet = factory.fleet()?;
         if !factory.configuration.listed && !fleet.images.is_empty() {
@@ -173,7 +150,7 @@ impl Request<'_> {
                 .as_ref()
                 .is_none_or(|scope| scope.contains(&image.enrolment.name))
         });
-        let (progress, known) = (context.progress, round.known);
+        let (progress, known) = (context.progress, &mut self.known);
         known.forget_outdated(&fleet);
         with_jobs(self.analysis.jobs, || {
             sources.discover_all(images, &fleet, known, progress);
@@ -217,51 +194,49 @@ impl Request<'_> {
         let mut changes = fleet.changes();
         let mut partly = !failures.is_empty();
         if let Some(args) = self.manifests {
-            let manifests = manifest_changes(context, &factory, &fleet, args)?;
+            let manifests = manifest_changes(context, factory, &fleet, args)?;
             changes.extend(manifests.changes);
             partly |= manifests.partly;
         }
         diagnostics.extend(factory.configuration.diagnostics.iter().cloned());
-        let analysed = Analysed {
-            factory,
-            fleet,
+        Ok(Applied {
+            outcome: Analysed {
+                fleet,
+                failures,
+                partly,
+                diagnostics,
+            },
             changes: happened,
-            failures,
-            partly,
-            diagnostics,
-        };
-        Ok((analysed, changes))
+            files: changes,
+        })
     }
 
-    /// Says what happened.
-    pub(crate) fn finish<F: Files>(
-        &self,
+    fn finish<F: Files>(
+        self,
         context: &mut Context<'_>,
-        analysed: Analysed<F>,
-        changes: &[FileChange],
+        factory: &Factory<F>,
+        applied: Applied<Analysed>,
         commit: Option<CommitReport>,
     ) -> Result<u8, CliError> {
         let Analysed {
-            factory,
             fleet,
-            changes: happened,
             failures,
             partly,
             diagnostics,
-        } = analysed;
+        } = applied.outcome;
         let check = self.analysis.check;
         let (mut written, mut removed) = (Vec::new(), Vec::new());
-        for change in changes {
+        for change in applied.files {
             match change {
-                FileChange::Write { path, .. } => written.push(path.clone()),
-                FileChange::Remove { path } => removed.push(path.clone()),
+                FileChange::Write { path, .. } => written.push(path),
+                FileChange::Remove { path } => removed.push(path),
             }
         }
         let enrolled = factory.configuration.images.values();
         let managed = enrolled
             .filter(|image| image.enrolment.is_managed())
             .count();
-        let code = match (partly, check && !changes.is_empty()) {
+        let code = match (partly, check && !(written.is_empty() && removed.is_empty())) {
             (true, _) => exit::PARTLY,
             (false, true) => exit::DIFFERENT,
             (false, false) => exit::DONE,
@@ -276,7 +251,7 @@ impl Request<'_> {
                 .values()
                 .filter(|stored| !stored.state.managed_bases.is_empty())
                 .count(),
-            changes: happened,
+            changes: applied.changes,
             failures,
             files: &factory.configuration.files,
             diagnostics: &diagnostics,
@@ -320,10 +295,8 @@ pub(crate) fn unknown_image(images: &BTreeMap<ImageName, Enrolled>, name: &str) 
 }
 
 /// A fleet that was brought up to date in memory.
-pub(crate) struct Analysed<F> {
-    pub(crate) factory: Factory<F>,
+pub(crate) struct Analysed {
     fleet: Fleet,
-    pub(crate) changes: Vec<Change>,
     failures: Vec<(Subject, String)>,
     /// Whether anything is missing, be it an image's bases or its manifests.
     partly: bool,

@@ -20,10 +20,10 @@ use imgfac_state::{CommittedFiles, FileChange};
 
 use self::backoff::Backoff;
 use self::place::Place;
-use crate::commands::analyze::{Analysed, Request, Round};
 use crate::commands::job::given;
+use crate::commands::operation::{Applied, Operation, Round};
 use crate::context::Context;
-use crate::discovery::{Discovered, Own};
+use crate::discovery::Own;
 use crate::error::CliError;
 use crate::factory::Factory;
 use crate::render::{CommitReport, WARNING, clean};
@@ -36,13 +36,13 @@ pub(crate) struct PublishArgs {
     ///
     /// The run works on what is committed. Other files that you have staged or edited stay as
     /// they are; local edits of files that the run changes are refused.
-    #[arg(long, conflicts_with = "check")]
+    #[arg(long)]
     commit: bool,
     /// Push what changed, as one commit on top of the branch of the remote; implies --commit
     ///
     /// The run works on the tip of the remote branch. When another writer is faster, the same
     /// changes are made to the newer tip, until --push-timeout.
-    #[arg(long, conflicts_with = "check")]
+    #[arg(long)]
     push: bool,
     /// With --push: if the branch is protected, push to imgfac/update-BRANCH for a pull request
     #[arg(long, requires = "push")]
@@ -87,14 +87,14 @@ impl PublishArgs {
     }
 }
 
-/// Runs a request on commits.
-pub(crate) fn run(
+/// Runs an operation on commits.
+pub(crate) fn run<O: Operation>(
     context: &mut Context<'_>,
-    request: &Request<'_>,
+    operation: O,
     git: &Git,
 ) -> Result<u8, CliError> {
-    let place = Place::find(context, request.publish, git)?;
-    if request.publish.push
+    let place = Place::find(context, operation.publish(), git)?;
+    if operation.publish().push
         && !context.quiet
         && let Some(files) = place.local_edits(&[])?
     {
@@ -103,7 +103,7 @@ pub(crate) fn run(
             "{WARNING}warning:{WARNING:#} what is not committed is not part of this run: {files}"
         )?;
     }
-    let result = attempts(context, request, git, &place);
+    let result = attempts(context, operation, git, &place);
     place.repository.forget();
     result
 }
@@ -115,22 +115,22 @@ enum Attempt {
     Overtaken(String),
 }
 
-fn attempts(
+fn attempts<O: Operation>(
     context: &mut Context<'_>,
-    request: &Request<'_>,
+    mut operation: O,
     git: &Git,
     place: &Place,
 ) -> Result<u8, CliError> {
-    let mut known = Discovered::default();
-    let mut backoff = Backoff::new(request.publish.push_timeout);
+    let push = operation.publish().push;
+    let mut backoff = Backoff::new(operation.publish().push_timeout);
     let (mut failures, mut overtaken) = (0, 0);
     let mut nowhere = io::sink();
     let mut ours: Option<String> = None;
     loop {
         let started = Instant::now();
-        let base = match base(request, place) {
+        let base = match base(push, place) {
             Ok(base) => base,
-            Err(error) if request.publish.push && error.is_transient() => {
+            Err(error) if push && error.is_transient() => {
                 failures += 1;
                 network_failed(error, failures, &backoff)?;
                 continue;
@@ -138,40 +138,40 @@ fn attempts(
             Err(error) => return Err(error.into()),
         };
         let first = overtaken == 0 && failures == 0;
-        let (analysed, changes) = if first {
-            analyse(context, request, git, place, &base, &mut known)?
+        let (factory, applied) = if first {
+            apply(context, &mut operation, git, place, &base)?
         } else {
             let mut silent = context.silent(&mut nowhere);
-            analyse(&mut silent, request, git, place, &base, &mut known)?
+            apply(&mut silent, &mut operation, git, place, &base)?
         };
-        if !request.publish.push {
-            place.refuse_local_edits(&changes)?;
+        if !push {
+            place.refuse_local_edits(&applied.files)?;
         }
-        let attempt = match (&ours, changes.is_empty()) {
+        let attempt = match (&ours, applied.files.is_empty()) {
             // The answer to the last push was lost, but the push was not.
-            (Some(commit), _) if *commit == base => Ok(Attempt::Committed(
-                place.report(commit, request.publish.push),
-            )),
+            (Some(commit), _) if *commit == base => {
+                Ok(Attempt::Committed(place.report(commit, push)))
+            }
             (_, true) => Ok(Attempt::Nothing),
-            _ => publish(request, place, &base, &analysed, &changes, &mut ours),
+            _ => publish(&operation, place, &base, &applied, &mut ours),
         };
         match attempt {
             Ok(Attempt::Nothing) => {
                 // A run that was killed after its push left the checkout behind.
-                if request.publish.push
+                if push
                     && place.head != base
                     && let Some(note) = place.follow(&base)?
                 {
                     writeln!(context.err, "{WARNING}note:{WARNING:#} {}", clean(&note))?;
                 }
-                return request.finish(context, analysed, &changes, None);
+                return operation.finish(context, &factory, applied, None);
             }
             Ok(Attempt::Committed(mut report)) => {
                 report.overtaken = overtaken;
-                if request.publish.push {
+                if push {
                     report.notes.extend(place.follow(&report.id)?);
                 }
-                return request.finish(context, analysed, &changes, Some(report));
+                return operation.finish(context, &factory, applied, Some(report));
             }
             Ok(Attempt::Overtaken(reason)) => {
                 overtaken += 1;
@@ -209,26 +209,27 @@ fn network_failed(
 }
 
 /// The commit that a run works on.
-fn base(request: &Request<'_>, place: &Place) -> Result<String, imgfac_git::Error> {
-    if request.publish.push {
+fn base(push: bool, place: &Place) -> Result<String, imgfac_git::Error> {
+    if push {
         return place.repository.fetch(&place.branch_name());
     }
     Ok(place.head.clone())
 }
 
-fn analyse(
+/// Does the operation on a commit, and leaves out the files that Git ignores.
+fn apply<O: Operation>(
     context: &mut Context<'_>,
-    request: &Request<'_>,
+    operation: &mut O,
     git: &Git,
     place: &Place,
     base: &str,
-    known: &mut Discovered,
-) -> Result<(Analysed<CommittedFiles>, Vec<FileChange>), CliError> {
+) -> Result<(Factory<CommittedFiles>, Applied<O::Outcome>), CliError> {
+    let push = operation.publish().push;
     let tree = place.repository.tree(base)?;
     let folder = tree.folder(&place.prefix)?.ok_or_else(|| {
         CliError::failed(format!(
             "{} has no folder {}",
-            place.commit_name(request.publish.push),
+            place.commit_name(push),
             place.prefix
         ))
         .with_hint(
@@ -236,9 +237,9 @@ fn analyse(
         )
     })?;
     let files = CommittedFiles::open(folder, place.shown.clone())?;
-    let factory = Factory::read(files, None)?.checked(context)?;
+    let mut factory = Factory::read(files, None)?.checked(context)?;
     let home = factory.configuration.settings.defaults.branch.clone();
-    let serves = |source: &imgfac_model::Source| place.serves(source, request.publish.push, &home);
+    let serves = |source: &imgfac_model::Source| place.serves(source, push, &home);
     let round = Round {
         git,
         own: Own::Commit {
@@ -246,13 +247,14 @@ fn analyse(
             commit: base,
             serves: &serves,
         },
-        known,
         local: place.checkout.is_some(),
     };
-    let (analysed, mut changes) = request.analyse(context, factory, round)?;
-    let ignored = place.ignored(&changes)?;
-    changes.retain(|change| !ignored.contains(&place.in_repository(change.path())));
-    Ok((analysed, changes))
+    let mut applied = operation.apply(context, &mut factory, round)?;
+    let ignored = place.ignored(&applied.files)?;
+    applied
+        .files
+        .retain(|change| !ignored.contains(&place.in_repository(change.path())));
+    Ok((factory, applied))
 }
 
 enum Failure {
@@ -273,16 +275,18 @@ impl From<CliError> for Failure {
 }
 
 /// Makes the commit, and lets the branch point at it.
-fn publish(
-    request: &Request<'_>,
+fn publish<O: Operation>(
+    operation: &O,
     place: &Place,
     base: &str,
-    analysed: &Analysed<CommittedFiles>,
-    changes: &[FileChange],
+    applied: &Applied<O::Outcome>,
     ours: &mut Option<String>,
 ) -> Result<Attempt, Failure> {
-    let push = request.publish.push;
-    let edits: Vec<Edit<'_>> = changes
+    let PublishArgs {
+        push, pull_request, ..
+    } = *operation.publish();
+    let edits: Vec<Edit<'_>> = applied
+        .files
         .iter()
         .map(|change| Edit {
             path: place.in_repository(change.path()),
@@ -292,7 +296,7 @@ fn publish(
             },
         })
         .collect();
-    let message = message::message(request, &analysed.changes, changes);
+    let message = message::message(operation.command(), &applied.changes, &applied.files);
     let draft = Draft {
         parent: base,
         edits: &edits,
@@ -316,9 +320,7 @@ fn publish(
     match place.repository.push(&commit, &branch, Some(base))? {
         Pushed::Done => Ok(Attempt::Committed(place.report(&commit, true))),
         Pushed::Overtaken(reason) => Ok(Attempt::Overtaken(reason)),
-        Pushed::Refused(reason) if request.publish.pull_request => {
-            pull_request(place, &commit, &branch, &reason)
-        }
+        Pushed::Refused(reason) if pull_request => to_own_branch(place, &commit, &branch, &reason),
         Pushed::Refused(reason) => Err(CliError::failed(format!(
             "{branch} of {} does not take the commit: {reason}",
             place.repository.remote_name()
@@ -330,7 +332,7 @@ fn publish(
 
 /// Pushes the commit to a branch that a pull request can be made of: always the same one, so that
 /// a later run takes the place of an earlier one.
-fn pull_request(
+fn to_own_branch(
     place: &Place,
     commit: &str,
     branch: &str,

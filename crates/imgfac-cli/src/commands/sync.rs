@@ -4,9 +4,11 @@ use clap::Args;
 
 use crate::args::FormatArg;
 use crate::commands::analyze::{AnalysisArgs, Request};
+use crate::commands::operation;
 use crate::commands::publish::PublishArgs;
 use crate::commands::synth::ManifestArgs;
 use crate::context::Context;
+use crate::discovery::Discovered;
 use crate::error::CliError;
 
 /// Analyze, then synth: the main job
@@ -26,7 +28,7 @@ pub(crate) struct SyncArgs {
 }
 
 pub(crate) fn run(context: &mut Context<'_>, args: SyncArgs) -> Result<u8, CliError> {
-    Request {
+    let request = Request {
         command: "sync",
         names: &[],
         analysis: &args.analysis,
@@ -34,6 +36,7 @@ pub(crate) fn run(context: &mut Context<'_>, args: SyncArgs) -> Result<u8, CliEr
         job: None,
         manifests: Some(&args.manifests),
         format: args.format.format,
-    }
-    .run(context)
+        known: Discovered::default(),
+    };
+    operation::run(context, request)
 }

@@ -4,14 +4,13 @@ use std::fmt::Write;
 
 use imgfac_state::{Change, ChangeKind, FileChange, Subject};
 
-use crate::commands::analyze::Request;
 use crate::render::{clean, count};
 
 /// More lines than this are counted, not written.
 const LINES: usize = 100;
 
 /// A summary line, a line for each image and base that changed, and trailers.
-pub(super) fn message(request: &Request<'_>, changes: &[Change], files: &[FileChange]) -> String {
+pub(super) fn message(command: &str, changes: &[Change], files: &[FileChange]) -> String {
     let mut out = summary(changes, files);
     out.push_str("\n\n");
     for change in changes.iter().take(LINES) {
@@ -31,7 +30,7 @@ pub(super) fn message(request: &Request<'_>, changes: &[Change], files: &[FileCh
     if !changes.is_empty() {
         out.push('\n');
     }
-    let _ = writeln!(out, "Imgfac-Command: {}", request.command);
+    let _ = writeln!(out, "Imgfac-Command: {command}");
     let _ = writeln!(out, "Imgfac-Version: {}", env!("CARGO_PKG_VERSION"));
     let images = changes.iter().filter_map(|change| match &change.subject {
         Subject::Image(name) => Some(name),
