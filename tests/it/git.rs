@@ -16,12 +16,13 @@ fn entry(name: &str, repo: &str) -> String {
     )
 }
 
-/// A run whose output has short names for commits.
+/// A run whose output names no commit.
 fn run(sandbox: &Sandbox, arguments: &[&str]) -> String {
     shortened(sandbox.run(arguments))
 }
 
-fn shortened(outcome: Outcome) -> String {
+/// What a run said, with one word for every commit.
+pub(crate) fn shortened(outcome: Outcome) -> String {
     let text = outcome.to_string();
     let mut out = String::new();
     for word in text.split_inclusive(|c: char| !c.is_ascii_alphanumeric()) {

@@ -18,6 +18,7 @@ mod graph;
 mod hostile;
 mod init;
 mod manifests;
+mod observe;
 mod options;
 mod page;
 mod predecessor;

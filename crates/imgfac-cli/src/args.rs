@@ -133,6 +133,8 @@ pub(crate) enum Command {
     Synth(commands::synth::SynthArgs),
     /// Analyze, then synth: the main job
     Sync(commands::sync::SyncArgs),
+    /// Record what the tag of a base image points at
+    Observe(commands::observe::ObserveArgs),
     /// Draw the dependency graph, or ask it
     Graph(commands::graph::GraphArgs),
     // These two have their help, short and long, on their arguments.

@@ -34,6 +34,7 @@ mod decode;
 mod emit;
 mod enrolment;
 mod fleet;
+mod observation;
 mod schema;
 mod settings;
 mod store;
@@ -47,6 +48,7 @@ pub use crate::{
     confined::{ConfinedDir, ReadError},
     enrolment::Enrolled,
     fleet::{Fleet, Subject, Unreadable},
+    observation::{ObserveError, SeenDigest, seen_digests},
     schema::schemas,
     store::{FILE_LIMIT, FileChange, Files, Lock, Store, StoreError},
     stored::{Fields, Stored, Unusable},

@@ -295,6 +295,15 @@ fn image_state() -> Value {
 }
 
 fn base_state() -> Value {
+    let seen_digest = json!({
+        "type": "object",
+        "required": ["digest"],
+        "properties": {
+            "digest": text("What the tag pointed at"),
+            "firstSeen": text("When that was first seen"),
+            "lastSeen": text("When it was last seen, or seen to be replaced"),
+        }
+    });
     state(
         "state/base-images/NAME.yaml of Image Factory",
         "What is known of a base image",
@@ -314,6 +323,11 @@ fn base_state() -> Value {
             "currentDigest": nullable("What the tag points at"),
             "lastUpdated": nullable("When that changed"),
             "previousDigest": nullable("What it pointed at before"),
+            "digests": {
+                "description": "The last digests that the tag was seen to point at, oldest first",
+                "type": "array",
+                "items": seen_digest
+            },
         }),
     )
 }

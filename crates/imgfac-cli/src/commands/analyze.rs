@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use imgfac_model::{Diagnostic, ImageName, Workspace, exit};
-use imgfac_state::{Build, Enrolled, FileChange, Files, Fleet, Subject, Update};
+use imgfac_state::{Build, Enrolled, Files, Fleet, Subject, Update};
 
 use crate::args::{Format, FormatArg};
 use crate::commands::job::JobArgs;
@@ -18,7 +18,7 @@ use crate::error::CliError;
 use crate::factory::Factory;
 use crate::fleet_graph;
 use crate::git;
-use crate::render::{self, CommitReport, JsonReport, Report};
+use crate::render::{self, CommitReport, Done, JsonReport, Report};
 
 /// Options of everything that analyses
 #[derive(Debug, Args)]
@@ -225,18 +225,12 @@ impl Operation for Request<'_> {
             diagnostics,
         } = applied.outcome;
         let check = self.analysis.check;
-        let (mut written, mut removed) = (Vec::new(), Vec::new());
-        for change in applied.files {
-            match change {
-                FileChange::Write { path, .. } => written.push(path),
-                FileChange::Remove { path } => removed.push(path),
-            }
-        }
+        let done = Done::new(applied.changes, applied.files, check, commit);
         let enrolled = factory.configuration.images.values();
         let managed = enrolled
             .filter(|image| image.enrolment.is_managed())
             .count();
-        let code = match (partly, check && !(written.is_empty() && removed.is_empty())) {
+        let code = match (partly, check && !done.is_empty()) {
             (true, _) => exit::PARTLY,
             (false, true) => exit::DIFFERENT,
             (false, false) => exit::DONE,
@@ -251,14 +245,10 @@ impl Operation for Request<'_> {
                 .values()
                 .filter(|stored| !stored.state.managed_bases.is_empty())
                 .count(),
-            changes: applied.changes,
             failures,
             files: &factory.configuration.files,
             diagnostics: &diagnostics,
-            written,
-            removed,
-            check,
-            commit,
+            done,
         };
         match self.format {
             Format::Json => render::json(context.out, &JsonReport::new(&report))?,

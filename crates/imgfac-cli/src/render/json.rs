@@ -1,13 +1,14 @@
 //! The JSON that machines read, version 1.
 //!
-//! `analyze` and `sync` print one object: `images` (counts), `bases`, `changes`, `failures`,
-//! `diagnostics`, `files`, `check` and `commit`. Keys are only ever added.
+//! Commands that write state print one object with `changes`, `files`, `check` and `commit`;
+//! `analyze` and `sync` also `images` (counts), `bases`, `failures` and `diagnostics`. Keys are only
+//! ever added.
 
 use imgfac_model::{Diagnostic, SourceFiles};
 use imgfac_state::Change;
 use serde::Serialize;
 
-use super::summary::{Report, words};
+use super::summary::{Done, Report, words};
 
 /// A diagnostic with its place in words of editors: lines and columns from 1.
 #[derive(Serialize)]
@@ -78,9 +79,16 @@ impl JsonDiagnostic {
 pub(crate) struct JsonReport {
     images: JsonCounts,
     bases: usize,
-    changes: Vec<JsonChange>,
     failures: Vec<JsonFailure>,
     diagnostics: Vec<JsonDiagnostic>,
+    #[serde(flatten)]
+    done: JsonDone,
+}
+
+/// What a run did to state.
+#[derive(Serialize)]
+pub(crate) struct JsonDone {
+    changes: Vec<JsonChange>,
     files: JsonFiles,
     check: bool,
     commit: Option<JsonCommit>,
@@ -127,21 +135,6 @@ struct JsonFiles {
 
 impl JsonReport {
     pub(crate) fn new(report: &Report<'_>) -> Self {
-        let changes = report.changes.iter().map(
-            |Change {
-                 subject,
-                 kind,
-                 details,
-             }| {
-                let (word, name) = words(subject);
-                JsonChange {
-                    kind: word,
-                    name: name.to_owned(),
-                    change: kind.as_str(),
-                    details: details.clone(),
-                }
-            },
-        );
         let failures: Vec<JsonFailure> = report
             .failures
             .iter()
@@ -162,19 +155,42 @@ impl JsonReport {
                 failed: failures.iter().filter(|one| one.kind == "image").count(),
             },
             bases: report.bases,
-            changes: changes.collect(),
             failures,
             diagnostics: report
                 .diagnostics
                 .iter()
                 .map(|diagnostic| JsonDiagnostic::new(report.files, diagnostic))
                 .collect(),
-            files: JsonFiles {
-                written: report.written.to_vec(),
-                removed: report.removed.to_vec(),
+            done: JsonDone::new(&report.done),
+        }
+    }
+}
+
+impl JsonDone {
+    pub(crate) fn new(done: &Done) -> Self {
+        let changes = done.changes.iter().map(
+            |Change {
+                 subject,
+                 kind,
+                 details,
+             }| {
+                let (word, name) = words(subject);
+                JsonChange {
+                    kind: word,
+                    name: name.to_owned(),
+                    change: kind.as_str(),
+                    details: details.clone(),
+                }
             },
-            check: report.check,
-            commit: report.commit.as_ref().map(|commit| JsonCommit {
+        );
+        Self {
+            changes: changes.collect(),
+            files: JsonFiles {
+                written: done.written.clone(),
+                removed: done.removed.clone(),
+            },
+            check: done.check,
+            commit: done.commit.as_ref().map(|commit| JsonCommit {
                 id: commit.id.clone(),
                 branch: commit.branch.clone(),
                 pushed: commit.pushed.clone(),

@@ -13,9 +13,9 @@ use crate::error::CliError;
 pub(crate) use self::{
     cluster::{JsonApplied, JsonDifferences, applied, differences},
     diagnostics::{count_errors, diagnostics, place},
-    json::{JsonDiagnostic, JsonReport},
+    json::{JsonDiagnostic, JsonDone, JsonReport},
     style::{BOLD, DIM, ERROR, GOOD, WARNING, clean, clean_json, columns, count},
-    summary::{CommitReport, Report, summary},
+    summary::{CommitReport, Done, Report, done, summary},
 };
 
 /// Writes why a command failed, and what the user can do.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io::{self, Write};
 
 use imgfac_model::{Diagnostic, SourceFiles};
-use imgfac_state::{Change, ChangeKind, Subject};
+use imgfac_state::{Change, ChangeKind, FileChange, Subject};
 
 use super::style::{BOLD, DIM, ERROR, GOOD, WARNING, clean, columns, count};
 
@@ -17,17 +17,51 @@ pub(crate) struct Report<'r> {
     pub(crate) bases: usize,
     /// How many of the managed images stand on another one.
     pub(crate) on_our_own: usize,
-    pub(crate) changes: Vec<Change>,
     /// What failed and why.
     pub(crate) failures: Vec<(Subject, String)>,
     pub(crate) files: &'r SourceFiles,
     pub(crate) diagnostics: &'r [Diagnostic],
+    pub(crate) done: Done,
+}
+
+/// What a run did to state.
+pub(crate) struct Done {
+    pub(crate) changes: Vec<Change>,
     pub(crate) written: Vec<String>,
     pub(crate) removed: Vec<String>,
     /// Nothing was written; these are the files that would be.
     pub(crate) check: bool,
     /// What was committed; `None` when Git was not asked to, or there was nothing to commit.
     pub(crate) commit: Option<CommitReport>,
+}
+
+impl Done {
+    pub(crate) fn new(
+        changes: Vec<Change>,
+        files: Vec<FileChange>,
+        check: bool,
+        commit: Option<CommitReport>,
+    ) -> Self {
+        let (mut written, mut removed) = (Vec::new(), Vec::new());
+        for change in files {
+            match change {
+                FileChange::Write { path, .. } => written.push(path),
+                FileChange::Remove { path } => removed.push(path),
+            }
+        }
+        Self {
+            changes,
+            written,
+            removed,
+            check,
+            commit,
+        }
+    }
+
+    /// Whether no file differs.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.written.is_empty() && self.removed.is_empty()
+    }
 }
 
 /// A commit of this run.
@@ -62,15 +96,28 @@ pub(crate) fn summary(out: &mut dyn Write, report: &Report<'_>) -> io::Result<()
             number => format!("; {number} on images of our own"),
         },
     )?;
-    changes(out, &report.changes)?;
-    failures(out, &report.failures)?;
-    files(out, report)
+    writeln!(out)?;
+    if !report.done.changes.is_empty() {
+        changes(out, &report.done.changes)?;
+        writeln!(out)?;
+    }
+    if !report.failures.is_empty() {
+        failures(out, &report.failures)?;
+        writeln!(out)?;
+    }
+    files(out, &report.done)
+}
+
+/// Writes what a run did to state, of commands that have no more to say.
+pub(crate) fn done(out: &mut dyn Write, done: &Done) -> io::Result<()> {
+    if !done.changes.is_empty() {
+        changes(out, &done.changes)?;
+        writeln!(out)?;
+    }
+    files(out, done)
 }
 
 fn changes(out: &mut dyn Write, changes: &[Change]) -> io::Result<()> {
-    if changes.is_empty() {
-        return Ok(());
-    }
     let lines: Vec<Vec<String>> = changes
         .iter()
         .map(
@@ -89,7 +136,6 @@ fn changes(out: &mut dyn Write, changes: &[Change]) -> io::Result<()> {
             },
         )
         .collect();
-    writeln!(out)?;
     for (line, change) in columns(&lines).iter().zip(changes).take(SHOWN) {
         let style = match change.kind {
             ChangeKind::Added => GOOD,
@@ -114,12 +160,9 @@ pub(crate) fn words(subject: &Subject) -> (&'static str, &str) {
 }
 
 fn failures(out: &mut dyn Write, failures: &[(Subject, String)]) -> io::Result<()> {
-    if failures.is_empty() {
-        return Ok(());
-    }
     writeln!(
         out,
-        "\n{ERROR}{} failed{ERROR:#}; what was known is kept:",
+        "{ERROR}{} failed{ERROR:#}; what was known is kept:",
         failed(failures)
     )?;
     let lines: Vec<Vec<String>> = failures
@@ -156,33 +199,32 @@ fn failed(failures: &[(Subject, String)]) -> String {
     }
 }
 
-fn files(out: &mut dyn Write, report: &Report<'_>) -> io::Result<()> {
-    writeln!(out)?;
-    if report.written.is_empty() && report.removed.is_empty() {
+fn files(out: &mut dyn Write, done: &Done) -> io::Result<()> {
+    if done.is_empty() {
         return writeln!(out, "Nothing changed, nothing written.");
     }
-    let (wrote, removed) = if report.check {
+    let (wrote, removed) = if done.check {
         ("Would write", "Would remove")
     } else {
         ("Wrote", "Removed")
     };
-    if !report.written.is_empty() {
+    if !done.written.is_empty() {
         writeln!(
             out,
             "{wrote} {}: {}",
-            count(report.written.len(), "file"),
-            by_folder(&report.written)
+            count(done.written.len(), "file"),
+            by_folder(&done.written)
         )?;
     }
-    if !report.removed.is_empty() {
+    if !done.removed.is_empty() {
         writeln!(
             out,
             "{removed} {}: {}",
-            count(report.removed.len(), "file"),
-            by_folder(&report.removed)
+            count(done.removed.len(), "file"),
+            by_folder(&done.removed)
         )?;
     }
-    match &report.commit {
+    match &done.commit {
         Some(commit) => committed(out, commit),
         None => Ok(()),
     }

@@ -8,6 +8,7 @@
 mod builds;
 mod configuration;
 mod factory;
+mod observations;
 mod predecessor;
 mod properties;
 mod state;

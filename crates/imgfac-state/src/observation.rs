@@ -1,0 +1,188 @@
+//! What a tag was seen to point at: the digests of a base, and the times.
+
+use imgfac_model::{BaseName, Digest, Reference};
+use imgfac_yaml::Value;
+
+use crate::change::{Change, ChangeKind};
+use crate::fleet::{Fleet, Subject};
+use crate::stored::{Fields, Stored};
+
+/// So many digests of a base are kept, the oldest go first.
+const KEPT: usize = 10;
+
+/// A digest, and for how long a tag pointed at it. One that came back is there twice.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SeenDigest {
+    /// What the tag pointed at.
+    pub digest: String,
+    /// When that was first seen, RFC 3339; `None` when an older program did not record it.
+    pub first_seen: Option<String>,
+    /// When it was last seen, or seen to be replaced, RFC 3339.
+    pub last_seen: Option<String>,
+}
+
+/// The digests that a base was seen to have, oldest first.
+#[must_use]
+pub fn seen_digests(rest: &Fields) -> Vec<SeenDigest> {
+    let Some(Value::List(entries)) = rest.get("digests") else {
+        return Vec::new();
+    };
+    let field = |entry: &Value, key: &str| match entry {
+        Value::Map(fields) => fields.iter().find_map(|(name, value)| match value {
+            Value::Text(text) | Value::Plain(text) if name == key => Some(text.clone()),
+            _ => None,
+        }),
+        _ => None,
+    };
+    let seen = |entry: &Value| {
+        Some(SeenDigest {
+            digest: field(entry, "digest")?,
+            first_seen: field(entry, "firstSeen"),
+            last_seen: field(entry, "lastSeen"),
+        })
+    };
+    entries.iter().filter_map(seen).collect()
+}
+
+/// A digest cannot be recorded.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ObserveError {
+    /// No base has the name.
+    #[error("no base is called \"{name}\"")]
+    Unknown {
+        /// The name.
+        name: BaseName,
+    },
+    /// The base's file cannot be used.
+    #[error("{path} cannot be used: {reason}")]
+    Unreadable {
+        /// The file.
+        path: String,
+        /// Why.
+        reason: String,
+    },
+}
+
+impl Fleet {
+    /// Records what a base's tag was seen to point at, and says what that changed: nothing when it
+    /// is known already. A first sight is not an update.
+    ///
+    /// Images whose build was never recorded count as built on what the tag pointed at until now;
+    /// that is written down when it moves, while it is known.
+    ///
+    /// # Errors
+    ///
+    /// When there is no such base, or its file cannot be used.
+    pub fn observe(
+        &mut self,
+        name: &BaseName,
+        digest: &Digest,
+        now: &str,
+    ) -> Result<Vec<Change>, ObserveError> {
+        let Some(stored) = self.bases.get_mut(name) else {
+            return Err(self.no_such_base(name));
+        };
+        let state = &mut stored.state;
+        if state.current_digest.as_deref() == Some(digest.as_str()) {
+            return Ok(Vec::new());
+        }
+        let before = state.current_digest.replace(digest.as_str().to_owned());
+        state.last_checked = Some(now.to_owned());
+        let changed_at = match &before {
+            Some(_) => state.last_updated.replace(now.to_owned()),
+            None => None,
+        };
+        let mut details = vec![match &before {
+            Some(before) => format!("moved from {before} to {digest}"),
+            None => format!("first seen at {digest}"),
+        }];
+        if before.is_some() {
+            state.previous_digest.clone_from(&before);
+        }
+        remember(stored, before.as_deref(), changed_at, digest, now);
+        let reference = stored.state.reference.clone();
+        if let Some(before) = before {
+            let images = self.built_on_until_now(name, &reference, &before);
+            if images > 0 {
+                details.push(format!(
+                    "images that count as built on the old one: {images}"
+                ));
+            }
+        }
+        Ok(vec![Change {
+            subject: Subject::Base(name.to_string()),
+            kind: ChangeKind::Changed,
+            details,
+        }])
+    }
+
+    fn no_such_base(&self, name: &BaseName) -> ObserveError {
+        let unreadable = self
+            .unreadable
+            .iter()
+            .find(|file| matches!(&file.subject, Subject::Base(base) if base == name.as_str()));
+        match unreadable {
+            Some(file) => ObserveError::Unreadable {
+                path: file.path.clone(),
+                reason: file.problem.reason.clone(),
+            },
+            None => ObserveError::Unknown { name: name.clone() },
+        }
+    }
+
+    fn built_on_until_now(
+        &mut self,
+        base: &BaseName,
+        reference: &Reference,
+        digest: &str,
+    ) -> usize {
+        let mut images = 0;
+        for Stored { state, .. } in self.images.values_mut() {
+            if state.base_images.contains(base) && !state.unused_bases.contains(reference) {
+                state.built_on.entry(base.to_string()).or_insert_with(|| {
+                    images += 1;
+                    digest.to_owned()
+                });
+            }
+        }
+        images
+    }
+}
+
+/// Ends the time of the digest before, and begins that of the new one. Entries that are there keep
+/// what else they say.
+fn remember<T>(
+    stored: &mut Stored<T>,
+    before: Option<&str>,
+    before_since: Option<String>,
+    digest: &Digest,
+    now: &str,
+) {
+    let mut entries = match stored.rest.get("digests") {
+        Some(Value::List(entries)) => entries.clone(),
+        _ => Vec::new(),
+    };
+    let text = |text: &str| Value::Text(text.to_owned());
+    if let Some(before) = before {
+        let is_it = |entry: &Value| matches!(entry, Value::Map(fields) if fields.contains(&("digest".to_owned(), text(before))));
+        if !entries.last().is_some_and(is_it) {
+            let mut fields = vec![("digest".to_owned(), text(before))];
+            fields.extend(before_since.map(|since| ("firstSeen".to_owned(), text(&since))));
+            entries.push(Value::Map(fields));
+        }
+        if let Some(Value::Map(fields)) = entries.last_mut() {
+            match fields.iter_mut().find(|(key, _)| key == "lastSeen") {
+                Some((_, value)) => *value = text(now),
+                None => fields.push(("lastSeen".to_owned(), text(now))),
+            }
+        }
+    }
+    entries.push(Value::Map(vec![
+        ("digest".to_owned(), text(digest.as_str())),
+        ("firstSeen".to_owned(), text(now)),
+        ("lastSeen".to_owned(), text(now)),
+    ]));
+    let surplus = entries.len().saturating_sub(KEPT);
+    entries.drain(..surplus);
+    stored.rest.set("digests", Value::List(entries));
+}
