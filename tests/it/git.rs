@@ -359,8 +359,11 @@ fn the_job_records_its_build_without_a_checkout() {
     "#);
     // Kargo tries again: the same build is no news.
     assert!(run(&sandbox, &job("")).contains("Nothing changed"));
-    // Empty values are absent.
-    assert!(run(&sandbox, &job("--tag=")).contains("Nothing changed"));
+    // Empty values are absent, as before the first build.
+    let mut nothing = job("--tag=");
+    nothing.push("--digest=");
+    nothing.retain(|argument| !argument.starts_with("--digest=sha256"));
+    assert!(run(&sandbox, &nothing).contains("Nothing changed"));
     let said = run(&sandbox, &job("--tag=1.1.0"));
     assert!(said.contains("changed  image  web  built 1.1.0"), "{said}");
     assert_eq!(
@@ -395,6 +398,9 @@ fn a_job_that_does_not_fit_changes_nothing() {
         "--image-factory-dir=none",
         "--digest=latest",
         "--tag=a b",
+        "--tag=",
+        "--digest= ",
+        "--image=",
     ] {
         let outcome = run(&sandbox, &job(replaced));
         let error = outcome.split("--- stderr\n").nth(1).unwrap();
@@ -453,6 +459,18 @@ fn a_job_that_does_not_fit_changes_nothing() {
       
     --tag=a b
       exit 1 error: a tag must not have ' '
+      
+    --tag=
+      exit 2 error: --digest is given without --tag: that is half a build; nothing was changed
+      hint: pass both of what was published, or none to analyse only
+      
+    --digest= 
+      exit 2 error: --tag is given without --digest: that is half a build; nothing was changed
+      hint: pass both of what was published, or none to analyse only
+      
+    --image=
+      exit 2 error: --tag is given without an image
+      hint: name the image with --image
     "#);
     assert_eq!(tip(), before);
 }

@@ -13,6 +13,8 @@ use insta::assert_snapshot;
 
 const IMAGES: &str = "- {name: web, registry: ghcr.io, repository: acme/web, source: {provider: github, repo: acme/state, dockerfile: web/Dockerfile}}\n";
 const URL: &str = "https://github.com/acme/state.git";
+const DIGEST: &str =
+    "--digest=sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
 
 fn sandbox() -> Sandbox {
     let sandbox = crate::sandbox();
@@ -77,7 +79,7 @@ fn killed_everywhere(sandbox: &Sandbox, folder: &str, arguments: &[&str], check:
         for at in 1.. {
             let tag = format!("--tag=1.{at}.0-{when}");
             let mut arguments = arguments.to_vec();
-            arguments.extend(["--image=web", &tag]);
+            arguments.extend(["--image=web", &tag, DIGEST]);
             let mut command = sandbox.command(&arguments);
             command.current_dir(sandbox.path().join(folder));
             put_before_git(sandbox, &mut command, KILLER);

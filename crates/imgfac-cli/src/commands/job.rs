@@ -17,10 +17,10 @@ pub(crate) struct JobArgs {
     /// Analyse this image only, and record its build
     #[arg(long, value_name = "NAME")]
     image: Option<String>,
-    /// The version that was built
+    /// The version that was built; goes with --digest
     #[arg(long, value_name = "TAG", requires = "image")]
     tag: Option<String>,
-    /// The digest that was published
+    /// The digest that was published; goes with --tag
     #[arg(long, value_name = "DIGEST", requires = "image")]
     digest: Option<String>,
     /// Fail unless this is the image's Dockerfile
@@ -52,6 +52,7 @@ impl JobArgs {
         configuration: &Configuration,
         publish: &PublishArgs,
     ) -> Result<Option<(ImageName, Build)>, CliError> {
+        let published = self.published()?;
         let Some(name) = given(&self.image) else {
             return Ok(None);
         };
@@ -89,8 +90,9 @@ impl JobArgs {
             }
         }
         self.branch_fits(name, source, configuration, publish)?;
-        let tag = given(&self.tag).map(Tag::parse).transpose();
-        let digest = given(&self.digest).map(Digest::parse).transpose();
+        let (tag, digest) = published.unzip();
+        let tag = tag.map(Tag::parse).transpose();
+        let digest = digest.map(Digest::parse).transpose();
         let build = Build {
             version: tag
                 .map_err(CliError::failed)?
@@ -100,6 +102,38 @@ impl JobArgs {
                 .map(|digest| digest.as_str().to_owned()),
         };
         Ok(Some((name.clone(), build)))
+    }
+
+    /// The tag and the digest of what was built. Both are there, or none before the first build:
+    /// half of them is not a build, and state would hold the other half of an older one.
+    fn published(&self) -> Result<Option<(&str, &str)>, CliError> {
+        let about_a_build = [
+            ("--tag", &self.tag),
+            ("--digest", &self.digest),
+            ("--dockerfile", &self.dockerfile),
+            ("--source-repo", &self.source_repo),
+            ("--source-provider", &self.source_provider),
+        ];
+        if given(&self.image).is_none()
+            && let Some((flag, _)) = about_a_build
+                .iter()
+                .find(|(_, value)| given(value).is_some())
+        {
+            return Err(CliError::usage(format!("{flag} is given without an image"))
+                .with_hint("name the image with --image"));
+        }
+        let half = |said: &str, missing: &str| {
+            Err(CliError::usage(format!(
+                "{said} is given without {missing}: that is half a build; nothing was changed"
+            ))
+            .with_hint("pass both of what was published, or none to analyse only"))
+        };
+        match (given(&self.tag), given(&self.digest)) {
+            (Some(tag), Some(digest)) => Ok(Some((tag, digest))),
+            (None, None) => Ok(None),
+            (Some(_), None) => half("--tag", "--digest"),
+            (None, Some(_)) => half("--digest", "--tag"),
+        }
     }
 
     /// The branch that the job writes to: that of the state repository in the settings; where
