@@ -54,9 +54,15 @@ impl Sandbox {
 
     /// A bare repository `remotes/NAME.git` whose branch `main` has these files.
     pub fn remote(&self, name: &str, files: &[(&str, &str)]) {
+        self.remote_in("sha1", name, files);
+    }
+
+    /// As [`Sandbox::remote`], with objects that are named by `sha1` or `sha256`.
+    pub fn remote_in(&self, format: &str, name: &str, files: &[(&str, &str)]) {
         let bare = format!("remotes/{name}.git");
         self.write(&format!("{bare}/.keep"), "");
-        self.git(&bare, &["init", "--quiet", "--bare"]);
+        let format = format!("--object-format={format}");
+        self.git(&bare, &["init", "--quiet", "--bare", &format]);
         for setting in [
             "uploadpack.allowFilter",
             "uploadpack.allowAnySHA1InWant",
@@ -72,11 +78,15 @@ impl Sandbox {
         let bare = format!("remotes/{name}.git");
         let work = tempfile::tempdir_in(self.path()).expect("a temporary folder can be made");
         let folder = work.path().display().to_string();
-        let clone = self.try_git(
-            &bare,
-            &["clone", "--quiet", "--branch", branch, ".", &folder],
-        );
-        if !clone.status.success() {
+        let succeeds = |arguments: &[&str]| self.try_git(&bare, arguments).status.success();
+        if !succeeds(&["rev-parse", "--verify", "--quiet", "HEAD"]) {
+            // Git does not clone an empty repository in the format that it has.
+            let format = self.git(&bare, &["rev-parse", "--show-object-format"]);
+            let format = format!("--object-format={format}");
+            self.git(&folder, &["init", "--quiet", &format]);
+            let bare = self.path().join(&bare).display().to_string();
+            self.git(&folder, &["remote", "add", "origin", &bare]);
+        } else if !succeeds(&["clone", "--quiet", "--branch", branch, ".", &folder]) {
             self.git(&bare, &["clone", "--quiet", ".", &folder]);
         }
         for (path, text) in files {

@@ -21,7 +21,8 @@ pub struct Repository {
     /// Whether fetching may leave out history and blobs.
     sparse: bool,
     place: String,
-    objects: Objects,
+    /// Opened when it is known which format the objects of the remote have.
+    objects: OnceLock<Objects>,
     /// What does not change from attempt to attempt.
     signs: OnceLock<bool>,
     author: OnceLock<Option<Author>>,
@@ -61,6 +62,33 @@ pub enum Pushed {
     Refused(String),
 }
 
+/// How the objects of a repository are named.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Format {
+    Sha1,
+    Sha256,
+}
+
+impl Format {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Sha1 => "sha1",
+            Self::Sha256 => "sha256",
+        }
+    }
+
+    /// What the server has, when a fetch failed because we have the other one.
+    fn of_server(error: &Error) -> Option<Self> {
+        let Error::Refused { message, .. } = error else {
+            return None;
+        };
+        let (_, formats) = message.split_once("mismatched algorithms: client ")?;
+        [Self::Sha1, Self::Sha256]
+            .into_iter()
+            .find(|format| formats.contains(&format!("server {}", format.as_str())))
+    }
+}
+
 /// A branch is kept under this name while it is worked with.
 const TIP: &str = "refs/imgfac/tip";
 
@@ -80,26 +108,34 @@ impl Repository {
     /// A bare repository in a folder, which is made when it is not there.
     pub(crate) fn bare(git: &Git, dir: &Path, remote: Address) -> Result<Self, Error> {
         let place = remote.to_string();
-        if !dir.join("HEAD").exists() {
-            fs::create_dir_all(dir).map_err(Error::io(dir))?;
-            git.call("init", place.clone())
-                .args(["init", "--quiet", "--bare", "--template=", "--"])
-                .arg(dir)
-                .output()?;
-        }
-        // Git asks in a repository's configuration, not the user's, for the format of objects.
-        let objects = Objects::open(git, dir.join("objects"), "sha1", &place)?;
-        Ok(Self {
+        let repository = Self {
             git: git.clone(),
             dir: dir.to_owned(),
             remote: Some(remote),
             sparse: true,
             place,
-            objects,
+            objects: OnceLock::new(),
             signs: OnceLock::new(),
             author: OnceLock::new(),
             temporary: None,
-        })
+        };
+        if !dir.join("HEAD").exists() {
+            repository.init(Format::Sha1)?;
+        }
+        Ok(repository)
+    }
+
+    /// Makes a bare repository of a folder that is missing or empty.
+    fn init(&self, format: Format) -> Result<(), Error> {
+        fs::create_dir_all(&self.dir).map_err(Error::io(&self.dir))?;
+        self.git
+            .call("init", self.place.clone())
+            .args(["init", "--quiet", "--bare", "--template="])
+            .arg(format!("--object-format={}", format.as_str()))
+            .arg("--")
+            .arg(&self.dir)
+            .output()
+            .map(drop)
     }
 
     /// The repository of a checkout, and the remote to fetch from and push to.
@@ -140,15 +176,23 @@ impl Repository {
             remote,
             sparse: false,
             place,
-            objects,
+            objects: OnceLock::from(objects),
             signs: OnceLock::new(),
             author: OnceLock::new(),
             temporary: None,
         })
     }
 
-    pub(crate) fn objects(&self) -> &Objects {
-        &self.objects
+    pub(crate) fn objects(&self) -> Result<&Objects, Error> {
+        if let Some(objects) = self.objects.get() {
+            return Ok(objects);
+        }
+        let format = self
+            .call("rev-parse")
+            .args(["rev-parse", "--show-object-format"])
+            .text()?;
+        let objects = Objects::open(&self.git, self.dir.join("objects"), &format, &self.place)?;
+        Ok(self.objects.get_or_init(|| objects))
     }
 
     pub(crate) fn call(&self, what: &'static str) -> Call<'_> {
@@ -171,7 +215,23 @@ impl Repository {
     }
 
     /// Fetches branches to references of ours.
+    ///
+    /// Which format the objects of a remote have is only known when it was asked. A repository of
+    /// ours that has the other one holds nothing of this remote, and is made anew.
     pub(crate) fn fetch_branches(&self, branches: &[(&str, String)]) -> Result<(), Error> {
+        let fetched = self.try_fetch(branches);
+        let Some(format) = fetched.as_ref().err().and_then(Format::of_server) else {
+            return fetched;
+        };
+        if !self.sparse || self.objects.get().is_some() {
+            return fetched;
+        }
+        fs::remove_dir_all(&self.dir).map_err(Error::io(&self.dir))?;
+        self.init(format)?;
+        self.try_fetch(branches)
+    }
+
+    fn try_fetch(&self, branches: &[(&str, String)]) -> Result<(), Error> {
         let Some(remote) = &self.remote else {
             return Ok(());
         };
@@ -215,13 +275,14 @@ impl Repository {
     /// # Errors
     /// When the commit cannot be read.
     pub fn tree(self: &Arc<Self>, commit: &str) -> Result<Tree, Error> {
-        let id = self.objects.tree_of(commit)?;
+        let id = self.objects()?.tree_of(commit)?;
         Ok(Tree::new(Arc::clone(self), id))
     }
 
     /// Reads blobs, and fetches those that are not here, all at once.
     pub(crate) fn blobs(&self, ids: &[String], limit: u64) -> Result<Vec<Object>, Error> {
-        let mut found = self.objects.read(ids, limit)?;
+        let objects = self.objects()?;
+        let mut found = objects.read(ids, limit)?;
         let missing: BTreeSet<&String> = ids
             .iter()
             .zip(&found)
@@ -243,7 +304,7 @@ impl Repository {
             .input(input)
             .output()?;
         let missing: Vec<String> = missing.into_iter().cloned().collect();
-        let fetched = self.objects.read(&missing, limit)?;
+        let fetched = objects.read(&missing, limit)?;
         for (id, object) in ids.iter().zip(&mut found) {
             if *object == Object::Missing
                 && let Ok(at) = missing.binary_search(id)
@@ -261,7 +322,7 @@ impl Repository {
     /// When Git cannot write or sign it.
     pub fn commit(&self, draft: &Draft<'_>) -> Result<Option<String>, Error> {
         let tree = self.write_tree(draft)?;
-        if tree == self.objects.tree_of(draft.parent)? {
+        if tree == self.objects()?.tree_of(draft.parent)? {
             return Ok(None);
         }
         let mut call = self.call("commit-tree").args(["commit-tree"]);
@@ -313,12 +374,13 @@ impl Repository {
             }
         }
         line("done");
-        self.objects
+        let objects = self.objects()?;
+        objects
             .call("fast-import")
             .args(["fast-import", "--quiet", "--force", "--date-format=raw"])
             .input(stream)
             .output()?;
-        self.objects.id_of(&format!("{SCRATCH}^{{tree}}"))
+        objects.id_of(&format!("{SCRATCH}^{{tree}}"))
     }
 
     /// `git commit-tree` leaves it to its caller to look at `commit.gpgSign`.

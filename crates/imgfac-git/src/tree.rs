@@ -121,7 +121,7 @@ impl Tree {
         loop {
             return match self.resolve(folder, &links)? {
                 Target::Folder(id) => {
-                    let entries = self.repository.objects().tree(&id)?;
+                    let entries = self.repository.objects()?.tree(&id)?;
                     Ok(Ok(entries.keys().cloned().collect()))
                 }
                 Target::Unknown(id) => {
@@ -176,7 +176,7 @@ impl Tree {
         path: &str,
         links: &BTreeMap<String, Option<String>>,
     ) -> Result<Target, Error> {
-        let objects = self.repository.objects();
+        let objects = self.repository.objects()?;
         if path.starts_with('/') {
             return Ok(Target::Failed(FileError::Outside));
         }
