@@ -271,6 +271,70 @@ fn a_push_is_made_on_the_remote_tip_and_the_checkout_follows() {
     assert!(in_work(&sandbox, &["-C", "factory", "analyze", "--push"]).contains("Nothing changed"));
 }
 
+/// Who may write imgfac.yaml of the remote does not choose what is read of this machine.
+#[test]
+fn a_push_reads_no_folder_that_the_remote_names() {
+    let sandbox = sandbox();
+    state_repository(&sandbox);
+    let outside = sandbox.path().join("outside").display().to_string();
+    sandbox.write("outside/web/Dockerfile", "FROM of-this-machine:1\n");
+    std::os::unix::fs::symlink(&outside, sandbox.path().join("work/link")).unwrap();
+    sandbox.git("work", &["add", "link"]);
+    sandbox.git("work", &["commit", "--quiet", "--message=link"]);
+    sandbox.git("work", &["push", "--quiet"]);
+    let remote = "remotes/acme/state.git";
+    let mut said = String::new();
+    for workspace in ["../../outside", "../link", &outside] {
+        for (folder, arguments) in [
+            ("work", &["analyze", "-C", "factory", "--push"][..]),
+            (
+                ".",
+                &[
+                    "analyze",
+                    "--push",
+                    "--git-repo=https://github.com/acme/state.git",
+                    "--image-factory-dir=factory",
+                ],
+            ),
+        ] {
+            let settings = format!("workspaces: [acme/state={workspace}]\n");
+            sandbox.push_files("acme/state", "main", &[("factory/imgfac.yaml", &settings)]);
+            let mut command = sandbox.command(arguments);
+            command.current_dir(sandbox.path().join(folder));
+            let outcome = sandbox.run_command(&mut command);
+            assert_eq!(outcome.code, 0, "{outcome}");
+            said.push_str(&outcome.stderr);
+            let state = sandbox.git(remote, &["show", "main:factory/state/images/web.yaml"]);
+            assert!(
+                state.contains("node-22") && !state.contains("of-this"),
+                "{state}"
+            );
+        }
+    }
+    assert_snapshot!(said, @"
+    note: with --push, workspaces of imgfac.yaml do not count (acme/state=../../outside); --workspace names folders of this machine
+    note: with --push, workspaces of imgfac.yaml do not count (acme/state=../../outside); --workspace names folders of this machine
+    note: with --push, workspaces of imgfac.yaml do not count (acme/state=../link); --workspace names folders of this machine
+    note: with --push, workspaces of imgfac.yaml do not count (acme/state=../link); --workspace names folders of this machine
+    note: with --push, workspaces of imgfac.yaml do not count (acme/state=$DIR/outside); --workspace names folders of this machine
+    note: with --push, workspaces of imgfac.yaml do not count (acme/state=$DIR/outside); --workspace names folders of this machine
+    ");
+    // A person at this machine may.
+    let arguments = [
+        "analyze",
+        "-C",
+        "factory",
+        "--push",
+        "--workspace=../outside",
+    ];
+    let own = in_work(&sandbox, &arguments);
+    assert!(own.contains("now stands on of-this-machine-1"), "{own}");
+    // Without a push it is the checkout's own file that says so.
+    sandbox.write("outside/web/Dockerfile", "FROM of-this-machine:2\n");
+    let own = in_work(&sandbox, &["analyze", "-C", "factory"]);
+    assert!(own.contains("now stands on of-this-machine-2"), "{own}");
+}
+
 /// A run that was killed right after its push leaves the checkout behind; the next one has nothing
 /// to push, and brings it along.
 #[test]

@@ -1,6 +1,7 @@
 //! What `imgfac.yaml` says: every setting has a default.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
@@ -143,6 +144,16 @@ impl Workspace {
             repo,
             dir: dir.to_owned(),
         })
+    }
+}
+
+impl fmt::Display for Workspace {
+    /// As the command line has it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.repo {
+            Some(repo) => write!(f, "{repo}={}", self.dir),
+            None => f.write_str(&self.dir),
+        }
     }
 }
 

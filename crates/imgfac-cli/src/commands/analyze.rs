@@ -18,7 +18,7 @@ use crate::error::CliError;
 use crate::factory::Factory;
 use crate::fleet_graph;
 use crate::git;
-use crate::render::{self, CommitReport, Done, JsonReport, Report};
+use crate::render::{self, CommitReport, Done, JsonReport, Report, WARNING};
 
 /// Options of everything that analyses
 #[derive(Debug, Args)]
@@ -29,7 +29,7 @@ pub(crate) struct AnalysisArgs {
     /// Read Dockerfiles from this local checkout instead of the remote (repeatable)
     ///
     /// Without OWNER/NAME= it serves every repository. `source.dockerfile` is relative to its
-    /// root. The same can stand under `workspaces:` in imgfac.yaml.
+    /// root. The same can stand under `workspaces:` in imgfac.yaml, where it counts without --push.
     #[arg(long, value_name = "[OWNER/NAME=]DIR", value_parser = workspace)]
     pub(crate) workspace: Vec<Workspace>,
     /// How many Dockerfiles are read at once [default: one for each processor]
@@ -133,14 +133,17 @@ impl Operation for Request<'_> {
         }
         let mut diagnostics = factory.unreadable_state(&fleet);
         let settings = &factory.configuration.settings;
+        let workspaces = match round.local {
+            true => settings.workspaces.as_slice(),
+            false => {
+                self.passed_over(context, &settings.workspaces)?;
+                &[]
+            }
+        };
         let sources = Sources::new(
             factory.store.path(),
             &self.analysis.workspace,
-            if round.local {
-                &settings.workspaces
-            } else {
-                &[]
-            },
+            workspaces,
             round.own,
             git::sources(round.git, self.analysis.cache_dir.as_ref())?,
             &settings.defaults.branch,
@@ -256,6 +259,33 @@ impl Operation for Request<'_> {
             Format::Text => render::summary(context.out, &report)?,
         }
         Ok(code)
+    }
+}
+
+impl Request<'_> {
+    /// Says which workspaces of the settings do not count in this run.
+    fn passed_over(
+        &self,
+        context: &mut Context<'_>,
+        workspaces: &[Workspace],
+    ) -> Result<(), CliError> {
+        let given = |one: &&Workspace| {
+            let mut given = self.analysis.workspace.iter();
+            given.any(|other| other.repo == one.repo)
+        };
+        let passed_over: Vec<String> = workspaces
+            .iter()
+            .filter(|one| !given(one))
+            .map(ToString::to_string)
+            .collect();
+        if !passed_over.is_empty() && !context.quiet {
+            writeln!(
+                context.err,
+                "{WARNING}note:{WARNING:#} with --push, workspaces of imgfac.yaml do not count ({}); --workspace names folders of this machine",
+                render::clean(&passed_over.join(", "))
+            )?;
+        }
+        Ok(())
     }
 }
 

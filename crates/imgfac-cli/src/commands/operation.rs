@@ -54,7 +54,8 @@ pub(crate) trait Operation {
 pub(crate) struct Round<'d> {
     pub(crate) git: &'d Git,
     pub(crate) own: Own<'d>,
-    /// Whether `workspaces:` of the settings lead anywhere from here.
+    /// Whether `workspaces:` of the settings count. They may name any folder of this machine, and
+    /// a commit that was just fetched is by anybody who may write to the repository.
     pub(crate) local: bool,
 }
 

@@ -247,7 +247,7 @@ fn apply<O: Operation>(
             commit: base,
             serves: &serves,
         },
-        local: place.checkout.is_some(),
+        local: !push,
     };
     let mut applied = operation.apply(context, &mut factory, round)?;
     let ignored = place.ignored(&applied.files)?;
