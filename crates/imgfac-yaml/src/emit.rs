@@ -39,6 +39,13 @@ impl Emitter {
         self.pair(key, value, 0);
     }
 
+    /// One item of a list whose dashes stand in this column.
+    pub(crate) fn list_item(value: &Value, column: usize) -> String {
+        let mut emitter = Self::new();
+        emitter.list(std::slice::from_ref(value), column);
+        emitter.out
+    }
+
     /// The whole text.
     #[must_use]
     pub fn finish(self) -> String {

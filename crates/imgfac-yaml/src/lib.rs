@@ -1,6 +1,7 @@
 //! Every YAML call of Image Factory.
 
 mod documents;
+mod edit;
 mod emit;
 mod error;
 mod node;
@@ -11,6 +12,7 @@ mod value;
 
 pub use crate::{
     documents::{DocumentError, read_documents},
+    edit::{EditError, with_item, without_item},
     emit::Emitter,
     error::Error,
     node::{Document, DuplicateKey, Node},

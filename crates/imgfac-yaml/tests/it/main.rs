@@ -5,6 +5,7 @@
     reason = "a failed step of a test's set-up is a failed test"
 )]
 
+mod edit;
 mod nasty;
 mod pyyaml;
 mod read;
