@@ -34,6 +34,7 @@ mod decode;
 mod emit;
 mod enrolment;
 mod fleet;
+mod listing;
 mod observation;
 mod schema;
 mod settings;
@@ -48,6 +49,7 @@ pub use crate::{
     confined::{ConfinedDir, ReadError},
     enrolment::Enrolled,
     fleet::{Fleet, Subject, Unreadable},
+    listing::ListingError,
     observation::{ObserveError, SeenDigest, seen_digests},
     schema::schemas,
     store::{FILE_LIMIT, FileChange, Files, Lock, Store, StoreError},
