@@ -102,9 +102,9 @@ fn a_check_after_a_sync_finds_nothing_until_somebody_edits() {
 
       changed   image  catalog                       now stands on eclipse-temurin-25-jre; now stands on maven-3.9-eclipse-temurin-25; no longer stands on eclipse-temurin-21-jre; no longer stands on maven-3.9-eclipse-temurin-21
       changed   image  storefront                    enrolment: rebuildDelay
-      archived  base   eclipse-temurin-21-jre
+      archived  base   eclipse-temurin-21-jre        base -> archived: no Dockerfile names it any more; kept in state/_archive/base-images/eclipse-temurin-21-jre.yaml
       added     base   eclipse-temurin-25-jre        docker.io/library/eclipse-temurin:25-jre
-      archived  base   maven-3.9-eclipse-temurin-21
+      archived  base   maven-3.9-eclipse-temurin-21  base -> archived: no Dockerfile names it any more; kept in state/_archive/base-images/maven-3.9-eclipse-temurin-21.yaml
       added     base   maven-3.9-eclipse-temurin-25  docker.io/library/maven:3.9-eclipse-temurin-25
 
     Would write 7 files: dist/image-factory.k8s.yaml, state/_archive/base-images (2), state/base-images (2), state/images (2)

@@ -282,8 +282,8 @@ fn what_left_the_enrolment_leaves_the_manifests() {
     --- stdout
     .  1 image: 1 built by us, 0 watched; 1 base
 
-      archived  image  shop
-      archived  base   node-22
+      archived  image  shop     managed -> archived: removed from the enrolment; kept in state/_archive/images/shop.yaml
+      archived  base   node-22  base -> archived: no Dockerfile names it any more; kept in state/_archive/base-images/node-22.yaml
 
     Wrote 3 files: dist/image-factory.k8s.yaml, state/_archive/base-images/node-22.yaml, state/_archive/images/shop.yaml
     Removed 2 files: state/base-images/node-22.yaml, state/images/shop.yaml

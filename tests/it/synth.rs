@@ -98,12 +98,12 @@ fn files_of_others_stay_and_files_of_ours_go() {
     --- stdout
     factory  1 image: 0 built by us, 1 watched; 0 bases
 
-      archived  image  base
+      archived  image  base         managed -> archived: removed from the enrolment; kept in state/_archive/images/base.yaml
       changed   image  redis        enrolment: allowTags
-      archived  image  web
-      archived  base   debian-12
-      archived  base   golang-1.24
-      archived  base   node-22
+      archived  image  web          managed -> archived: removed from the enrolment; kept in state/_archive/images/web.yaml
+      archived  base   debian-12    base -> archived: no Dockerfile names it any more; kept in state/_archive/base-images/debian-12.yaml
+      archived  base   golang-1.24  base -> archived: no Dockerfile names it any more; kept in state/_archive/base-images/golang-1.24.yaml
+      archived  base   node-22      base -> archived: no Dockerfile names it any more; kept in state/_archive/base-images/node-22.yaml
 
     Wrote 8 files: dist (2), state/_archive/base-images (3), state/_archive/images (2), state/images/redis.yaml
     Removed 10 files: dist (5), state/base-images (3), state/images (2)

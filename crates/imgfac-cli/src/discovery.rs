@@ -53,6 +53,14 @@ pub(crate) enum Own<'s> {
 }
 
 impl Own<'_> {
+    /// The commit, if that is what the run works on.
+    pub(crate) fn commit(&self) -> Option<&str> {
+        match self {
+            Self::Commit { commit, .. } => Some(commit),
+            Self::None | Self::Folder(..) => None,
+        }
+    }
+
     /// The working tree that a factory directory lies in.
     pub(crate) fn of_folder(git: &Git, factory: &Path) -> Self {
         let found = || {

@@ -120,6 +120,10 @@ pub enum Code {
     UnreadableState,
     /// Managed images that stand on each other in a circle.
     DependencyCycle,
+    /// A state in the archive that a new image does not go on with.
+    ArchivedState,
+    /// An image that is gone and a new one that may be the same.
+    PossibleRename,
 }
 
 impl Code {
@@ -139,6 +143,8 @@ impl Code {
             Self::LegacyKey => "legacy-key",
             Self::UnreadableState => "unreadable-state",
             Self::DependencyCycle => "dependency-cycle",
+            Self::ArchivedState => "archived-state",
+            Self::PossibleRename => "possible-rename",
         }
     }
 }

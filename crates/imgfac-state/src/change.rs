@@ -1,6 +1,6 @@
 //! What an update changed, in words.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use imgfac_model::{DiscoveryStatus, ImageName, ImageState};
 use imgfac_yaml::Value;
@@ -26,6 +26,12 @@ pub enum ChangeKind {
     Added,
     /// Something about it is other than before.
     Changed,
+    /// It is back, with its state from before.
+    Restored,
+    /// It goes on under another name.
+    Renamed,
+    /// It goes on as a base, or as an image of ours; its state is in the file of that.
+    Became,
     /// It left the fleet; its state is in the archive.
     Archived,
 }
@@ -37,12 +43,41 @@ impl ChangeKind {
         match self {
             Self::Added => "added",
             Self::Changed => "changed",
+            Self::Restored => "restored",
+            Self::Renamed => "renamed",
+            Self::Became => "became",
             Self::Archived => "archived",
         }
     }
 }
 
-/// How the state of an image differs from before; `None` when it does not.
+/// The changes of a run, one for each image and base.
+#[derive(Debug, Default)]
+pub(crate) struct Changes(BTreeMap<Subject, Change>);
+
+impl Changes {
+    /// Notes a change. What happened to a subject before stays, and what says more of it than
+    /// that it changed is its kind.
+    pub(crate) fn add(&mut self, subject: Subject, kind: ChangeKind, details: Vec<String>) {
+        let change = self.0.entry(subject.clone()).or_insert(Change {
+            subject,
+            kind,
+            details: Vec::new(),
+        });
+        if change.kind == ChangeKind::Changed {
+            change.kind = kind;
+        }
+        change.details.extend(details);
+    }
+
+    /// All of them, images first.
+    pub(crate) fn finish(self) -> Vec<Change> {
+        self.0.into_values().collect()
+    }
+}
+
+/// How the state of an image differs from before; `None` when it does not. What became of it as a
+/// whole is not told here.
 pub(crate) fn differences(
     name: &ImageName,
     before: Option<&Stored<ImageState>>,
@@ -108,13 +143,10 @@ pub(crate) fn differences(
     }
     match (before.state.discovery_status, after.state.discovery_status) {
         (old, new) if old == new => {}
-        (_, Some(DiscoveryStatus::External)) => {
-            details.push("no longer built by us: watched only".into())
-        }
-        (Some(DiscoveryStatus::External), _) => details.push("now built by us".into()),
+        (_, Some(DiscoveryStatus::External)) => {}
         (Some(DiscoveryStatus::Failed), _) => details.push("discovery works again".into()),
         (_, Some(DiscoveryStatus::Failed)) => details.push("discovery failed".into()),
-        // `pending` becoming `success` is no news.
+        // The source that it got is told already, and `pending` becoming `success` is no news.
         _ => {}
     }
     Some(Change {

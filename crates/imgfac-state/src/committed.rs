@@ -43,6 +43,18 @@ impl CommittedFiles {
         })
     }
 
+    fn found(
+        &self,
+        path: &str,
+        file: Result<Vec<u8>, FileError>,
+    ) -> Result<Option<Vec<u8>>, ReadError> {
+        match file {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(FileError::Missing) => Ok(None),
+            Err(error) => Err(self.explain(path, error)),
+        }
+    }
+
     fn explain(&self, path: &str, error: FileError) -> ReadError {
         let path = path.to_owned();
         match error {
@@ -80,10 +92,19 @@ impl Files for CommittedFiles {
                 files.pop().unwrap_or(Err(FileError::Missing))
             }
         };
-        match file {
-            Ok(bytes) => Ok(Some(bytes)),
-            Err(FileError::Missing) => Ok(None),
-            Err(error) => Err(self.explain(path, error)),
+        self.found(path, file)
+    }
+
+    /// In one go: a partial clone fetches each file that it does not have.
+    fn read_all(&self, paths: &[String]) -> Vec<Result<Option<Vec<u8>>, ReadError>> {
+        match self.tree.read(paths, FILE_LIMIT) {
+            Ok(files) => paths
+                .iter()
+                .zip(files)
+                .map(|(path, file)| self.found(path, file))
+                .collect(),
+            // Each says why on its own.
+            Err(_) => paths.iter().map(|path| self.read(path)).collect(),
         }
     }
 

@@ -60,6 +60,18 @@ pub enum ReadError {
     },
 }
 
+impl ReadError {
+    /// Whether Git failed, and not the file: another try may find it.
+    pub(crate) fn is_of_git(&self) -> bool {
+        match self {
+            Self::Io { source, .. } => source
+                .get_ref()
+                .is_some_and(|error| error.is::<imgfac_git::Error>()),
+            _ => false,
+        }
+    }
+}
+
 impl ConfinedDir {
     /// Opens a folder.
     ///

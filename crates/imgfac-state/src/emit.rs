@@ -8,12 +8,13 @@ use imgfac_model::{
 use imgfac_yaml::{Emitter, Value};
 
 use crate::enrolment::Enrolled;
+use crate::former;
 use crate::stored::{Fields, Stored};
 
 const HEADER: &str = "Written by `imgfac analyze`. Do not edit: images.yaml is where people write.";
 
 const ARCHIVE: &str = "Archive: when and why it left the fleet";
-const ARCHIVE_KEYS: &[&str] = &["archivedAt", "archivedReason", "archivedFrom"];
+pub(crate) const ARCHIVE_KEYS: &[&str] = &["archivedAt", "archivedReason", "archivedFrom"];
 
 /// The text of an image's state file.
 #[must_use]
@@ -70,6 +71,10 @@ pub(crate) fn image(name: &str, stored: &Stored<ImageState>) -> String {
     }
     file.section_of("Eligibility: what waits to be rebuilt", &["pendingRebuild"]);
     file.section_of("History", &["rebuildHistory", "lifecycle"]);
+    file.section_of(
+        "The bases whose place it took, as they were",
+        &[former::BASES],
+    );
     file.section_of(ARCHIVE, ARCHIVE_KEYS);
     file.finish()
 }
@@ -116,7 +121,11 @@ pub(crate) fn base(name: &BaseName, stored: &Stored<BaseState>) -> String {
         &["rebuildEligibleAt"],
     );
     file.section_of("Metadata", &["metadata"]);
-    file.section_of("History", &["updateHistory"]);
+    file.section_of("History", &["updateHistory", "lifecycle"]);
+    file.section_of(
+        "The images that it was when they were enrolled",
+        &[former::IMAGES],
+    );
     file.section_of(ARCHIVE, ARCHIVE_KEYS);
     file.finish()
 }

@@ -2,10 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use imgfac_model::{BaseName, BaseState, FileId, ImageState, Reference, SourceFiles};
+use imgfac_model::{BaseName, BaseState, Diagnostic, FileId, ImageState, Reference, SourceFiles};
 use rayon::prelude::*;
 
-use crate::change::{Change, ChangeKind};
+use crate::archive::{self, Recalled};
 use crate::confined::ReadError;
 use crate::emit;
 use crate::store::{FileChange, Files};
@@ -23,12 +23,18 @@ pub struct Fleet {
     pub bases: BTreeMap<BaseName, Stored<BaseState>>,
     /// Files that cannot be used: they are left alone, and nothing takes their place.
     pub unreadable: Vec<Unreadable>,
-    /// What left the fleet in this run.
-    archived: Vec<Archived>,
+    /// What a person should know about the last update; each points into images.yaml.
+    pub warnings: Vec<Diagnostic>,
     /// The texts as they were read, by path.
-    originals: BTreeMap<String, String>,
-    /// What the archive already has.
-    archive: BTreeSet<String>,
+    pub(crate) originals: BTreeMap<String, String>,
+    /// What goes to the archive, by path.
+    pub(crate) archived: BTreeMap<String, String>,
+    /// Files that go away.
+    pub(crate) removed: BTreeSet<String>,
+    /// The files that the archive has.
+    pub(crate) archive: BTreeSet<String>,
+    /// Those of them that the next update may need.
+    pub(crate) recalled: Recalled,
 }
 
 /// A state file that cannot be used.
@@ -49,14 +55,6 @@ pub enum Subject {
     Image(String),
     /// A base, by name.
     Base(String),
-}
-
-/// A state that moves to the archive.
-#[derive(Clone, Debug)]
-struct Archived {
-    from: String,
-    name: String,
-    text: String,
 }
 
 enum Parsed {
@@ -82,9 +80,8 @@ impl Fleet {
             .map(|(folder, name)| parse(store, folder, &name))
             .collect();
         let mut fleet = Self::default();
-        for folder in [IMAGES, BASES] {
-            let folder = archive_folder(folder);
-            for name in store.yaml_files(&folder)? {
+        for folder in [archive::IMAGES, archive::BASES] {
+            for name in store.yaml_files(folder)? {
                 fleet.archive.insert(format!("{folder}/{name}"));
             }
         }
@@ -174,47 +171,18 @@ impl Fleet {
         changes.par_extend(bases.into_par_iter().filter_map(|(name, state)| {
             changed(base_path(name.as_str()), emit::base(name, state))
         }));
-        let mut archive = self.archive.clone();
-        for Archived { from, name, text } in &self.archived {
-            let folder = archive_folder(from.rsplit_once('/').map_or("", |(folder, _)| folder));
-            // What was archived under this name before stays: nothing of history is dropped.
-            let path = (1u32..)
-                .map(|n| {
-                    if n == 1 {
-                        format!("{folder}/{name}.yaml")
-                    } else {
-                        format!("{folder}/{name}.{n}.yaml")
-                    }
-                })
-                .find(|path| !archive.contains(path))
-                .unwrap_or_default();
-            archive.insert(path.clone());
-            changes.push(FileChange::Write {
-                path,
-                text: text.clone(),
-            });
-            changes.push(FileChange::Remove { path: from.clone() });
-        }
+        let archived = self.archived.iter();
+        changes.extend(archived.map(|(path, text)| FileChange::Write {
+            path: path.clone(),
+            text: text.clone(),
+        }));
+        let written: BTreeSet<&str> = changes.iter().map(FileChange::path).collect();
+        let removed: Vec<FileChange> = (self.removed.iter())
+            .filter(|path| !written.contains(path.as_str()))
+            .map(|path| FileChange::Remove { path: path.clone() })
+            .collect();
+        changes.extend(removed);
         changes
-    }
-}
-
-impl Fleet {
-    /// Lets a state move to the archive when the changes are written.
-    pub(crate) fn move_to_archive(
-        &mut self,
-        subject: Subject,
-        from: String,
-        name: String,
-        text: String,
-    ) -> Change {
-        self.originals.remove(&from);
-        self.archived.push(Archived { from, name, text });
-        Change {
-            subject,
-            kind: ChangeKind::Archived,
-            details: Vec::new(),
-        }
     }
 }
 
@@ -224,10 +192,6 @@ pub(crate) fn image_path(name: &str) -> String {
 
 pub(crate) fn base_path(name: &str) -> String {
     format!("{BASES}/{name}.yaml")
-}
-
-fn archive_folder(folder: &str) -> String {
-    folder.replacen("state/", "state/_archive/", 1)
 }
 
 fn parse(store: &dyn Files, folder: &str, name: &str) -> (String, Option<String>, Parsed) {

@@ -14,18 +14,16 @@
 //! let _lock = store.lock()?;
 //! let configuration = Configuration::read(&store)?;
 //! let mut fleet = Fleet::read(&store)?;
-//! fleet.apply(&Update {
-//!     configuration: &configuration,
-//!     scope: None,
-//!     discoveries: Default::default(),
-//!     commits: Default::default(),
-//!     builds: Default::default(),
-//!     now: "2026-11-23T12:00:00Z".into(),
-//! });
+//! let update = Update::new(&configuration, "2026-11-23T12:00:00Z");
+//! fleet.recall(&store, &update)?;
+//! fleet.apply(&update);
 //! store.commit(&fleet.changes())?;
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod archive;
+mod arrive;
+mod builds;
 mod change;
 mod committed;
 mod configuration;
@@ -34,8 +32,13 @@ mod decode;
 mod emit;
 mod enrolment;
 mod fleet;
+mod former;
+mod identity;
+mod leave;
+mod lifecycle;
 mod listing;
 mod observation;
+mod renew;
 mod schema;
 mod settings;
 mod store;
@@ -43,16 +46,20 @@ mod stored;
 mod update;
 
 pub use crate::{
+    archive::{ArchiveError, Archived, ArchivedState, Restored, UnusableArchive},
+    arrive::RenameError,
+    builds::Build,
     change::{Change, ChangeKind},
     committed::CommittedFiles,
     configuration::{Configuration, ConfigurationError},
     confined::{ConfinedDir, ReadError},
     enrolment::Enrolled,
     fleet::{Fleet, Subject, Unreadable},
+    lifecycle::{Event, Kind, Moment, Passage, TRANSITIONS, Transition},
     listing::ListingError,
     observation::{ObserveError, SeenDigest, seen_digests},
     schema::schemas,
     store::{FILE_LIMIT, FileChange, Files, Lock, Store, StoreError},
     stored::{Fields, Stored, Unusable},
-    update::{Build, Discovery, FoundBase, Update},
+    update::{Discovery, FoundBase, Update},
 };

@@ -254,6 +254,14 @@ fn state(title: &str, description: &str, required: &[&str], properties: Value) -
     file(title, body)
 }
 
+/// Items that are not ours are kept, so nothing is required of them.
+fn lifecycle() -> Value {
+    json!({
+        "description": "What became of it: time, from, to, and what was noted of each passage",
+        "type": "array"
+    })
+}
+
 fn image_state() -> Value {
     let managed_base = object(
         "An image of ours",
@@ -290,6 +298,14 @@ fn image_state() -> Value {
             "currentDigest": nullable("Its digest"),
             "lastBuilt": nullable("When it was built"),
             "builtOn": texts("The digest of each image that it stands on: bases by name, images of ours by reference"),
+            "lifecycle": lifecycle(),
+            "formerBases": {
+                "description": "The bases whose place it took: their whole states",
+                "type": "array"
+            },
+            "archivedAt": text("In the archive: since when"),
+            "archivedReason": text("In the archive: why"),
+            "archivedFrom": text("In the archive: the file that had it"),
         }),
     )
 }
@@ -328,6 +344,14 @@ fn base_state() -> Value {
                 "type": "array",
                 "items": seen_digest
             },
+            "lifecycle": lifecycle(),
+            "formerImages": {
+                "description": "The images that it was when they were enrolled: their whole states",
+                "type": "array"
+            },
+            "archivedAt": text("In the archive: since when"),
+            "archivedReason": text("In the archive: why"),
+            "archivedFrom": text("In the archive: the file that had it"),
         }),
     )
 }

@@ -25,6 +25,11 @@ pub trait Files: Sync {
     /// When it is there but cannot be read, leads outside, or is larger than [`FILE_LIMIT`].
     fn read(&self, path: &str) -> Result<Option<Vec<u8>>, ReadError>;
 
+    /// Reads several at once; see [`Files::read`].
+    fn read_all(&self, paths: &[String]) -> Vec<Result<Option<Vec<u8>>, ReadError>> {
+        paths.par_iter().map(|path| self.read(path)).collect()
+    }
+
     /// The names of the YAML files of a folder, sorted; a missing folder has none. Hidden files
     /// and `*.example.yaml` do not count.
     ///

@@ -2,8 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use imgfac_model::{BaseName, BaseState, ImageName, ImageState, ManagedBase, Reference};
+use imgfac_model::{
+    BaseName, BaseState, ImageName, ImageState, ManagedBase, Reference, Repository,
+};
 use imgfac_yaml::{Node, Value};
+
+use crate::lifecycle;
 
 /// The content of a state file.
 #[derive(Clone, Debug, PartialEq)]
@@ -13,6 +17,20 @@ pub struct Stored<T> {
     /// All others, in the order of the file: fields of the predecessor, of later versions, of
     /// people. They survive every rewrite.
     pub rest: Fields,
+}
+
+impl Stored<ImageState> {
+    /// Where the image was published when its state was written; `None` when the file does not
+    /// say so.
+    #[must_use]
+    pub fn repository(&self) -> Option<Repository> {
+        let enrolled = self.rest.get("enrollment")?;
+        let text = |key| match lifecycle::entry(enrolled, key)? {
+            Value::Text(text) | Value::Plain(text) => Some(text.as_str()),
+            _ => None,
+        };
+        Repository::new(text("registry")?, text("repository")?).ok()
+    }
 }
 
 impl<T> Stored<T> {
@@ -47,9 +65,24 @@ impl Fields {
         }
     }
 
-    /// Takes a key out.
-    pub fn remove(&mut self, key: &str) {
-        self.0.retain(|(name, _)| name != key);
+    /// Takes a key out, and gives its value.
+    pub fn remove(&mut self, key: &str) -> Option<Value> {
+        let at = self.0.iter().position(|(name, _)| name == key)?;
+        Some(self.0.remove(at).1)
+    }
+
+    /// Adds an item to the list of a key. Something that is there and is no list becomes the first
+    /// item, so that nothing is lost.
+    pub fn append(&mut self, key: &str, item: Value) {
+        match self.0.iter_mut().find(|(name, _)| name == key) {
+            Some((_, Value::List(items))) => items.push(item),
+            Some((_, old @ Value::Null)) => *old = Value::List(vec![item]),
+            Some((_, old)) => {
+                let first = std::mem::replace(old, Value::Null);
+                *old = Value::List(vec![first, item]);
+            }
+            None => self.0.push((key.to_owned(), Value::List(vec![item]))),
+        }
     }
 
     /// Every key and value.

@@ -2,21 +2,22 @@
 //!
 //! An [`Update`] says what happened, not what files look like. It can be applied again to a newer
 //! state, for instance after another writer was faster, and applying it twice changes nothing.
+//!
+//! The order of its steps is that of a life: what comes back is there before anything looks for
+//! it (`arrive.rs`), then every image is brought up to date (`renew.rs`), and what nobody needs any
+//! more leaves last (`leave.rs`).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use imgfac_model::{
-    BaseName, BaseState, DiscoveryStatus, ImageName, ImageState, ManagedBase, Reference,
-    Repository, SelectionStrategy, assign_base_names,
-};
-use imgfac_yaml::Value;
+use imgfac_model::{BaseName, ImageName, Reference, Repository, assign_base_names};
 
-use crate::change::{Change, ChangeKind, differences};
+use crate::builds::Build;
+use crate::change::{Change, Changes};
 use crate::configuration::Configuration;
-use crate::emit;
-use crate::enrolment::{ENTRY_KEYS, Enrolled, LEGACY_ENTRY_KEYS, LEGACY_SOURCE_KEYS, SOURCE_KEYS};
+use crate::enrolment::Enrolled;
 use crate::fleet::{Fleet, Subject};
+use crate::lifecycle::Moment;
 use crate::stored::Stored;
 
 /// What a run found out.
@@ -33,23 +34,50 @@ pub struct Update<'c> {
     pub commits: BTreeMap<ImageName, String>,
     /// The builds that are to be recorded.
     pub builds: BTreeMap<ImageName, Build>,
+    /// The images that go on under a new name: the old one, by the new one.
+    pub renames: BTreeMap<ImageName, String>,
     /// When, RFC 3339.
     pub now: String,
+    /// The commit of the state repository that the run works on, where it works on one.
+    pub commit: Option<String>,
 }
 
-impl Update<'_> {
-    fn discovery(&self, name: &ImageName) -> Option<&Discovery> {
+impl<'c> Update<'c> {
+    /// An update of all images by a run that found nothing out; `now` is RFC 3339.
+    #[must_use]
+    pub fn new(configuration: &'c Configuration, now: impl Into<String>) -> Self {
+        Self {
+            configuration,
+            scope: None,
+            discoveries: BTreeMap::new(),
+            commits: BTreeMap::new(),
+            builds: BTreeMap::new(),
+            renames: BTreeMap::new(),
+            now: now.into(),
+            commit: None,
+        }
+    }
+
+    pub(crate) fn discovery(&self, name: &ImageName) -> Option<&Discovery> {
         self.discoveries.get(name).map(Arc::as_ref)
     }
-}
 
-/// A build that ended well.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Build {
-    /// The version or tag that it published.
-    pub version: Option<String>,
-    /// The digest of what it published.
-    pub digest: Option<String>,
+    pub(crate) fn moment(&self) -> Moment<'_> {
+        Moment {
+            time: &self.now,
+            commit: self.commit.as_deref(),
+        }
+    }
+
+    /// The entries that the run is about.
+    pub(crate) fn images(&self) -> impl Iterator<Item = (&'c ImageName, &'c Enrolled)> {
+        let images = self.configuration.images.iter();
+        images.filter(|(name, _)| {
+            self.scope
+                .as_ref()
+                .is_none_or(|scope| scope.contains(*name))
+        })
+    }
 }
 
 /// The outcome of discovery: the images that a Dockerfile names, or why they are not known. One
@@ -66,35 +94,85 @@ pub struct FoundBase {
 }
 
 /// The images that one image stands on, whether its target needs them.
-type Bases = BTreeMap<Reference, bool>;
+pub(crate) type Bases = BTreeMap<Reference, bool>;
+
+/// One application of an update.
+pub(crate) struct Run<'u> {
+    pub(crate) update: &'u Update<'u>,
+    /// The managed image that is published at a place.
+    pub(crate) managed: BTreeMap<&'u Repository, &'u ImageName>,
+    pub(crate) changes: Changes,
+    /// The images whose passage from one kind to another is told.
+    pub(crate) passed: BTreeSet<String>,
+    /// The images that start with nothing behind them.
+    pub(crate) started: Vec<&'u ImageName>,
+    /// The images that went to the archive, and where they were published.
+    pub(crate) left: Vec<(String, Option<Repository>)>,
+}
+
+/// What an update is about.
+pub(crate) struct Plan<'c> {
+    /// The images, with what they stand on.
+    pub(crate) images: Vec<(&'c ImageName, &'c Enrolled, Bases)>,
+    /// The bases that must stay for the sake of images that the update does not touch.
+    pub(crate) others: BTreeSet<BaseName>,
+    /// All bases that are needed.
+    pub(crate) wanted: BTreeSet<Reference>,
+}
 
 impl Fleet {
     /// Applies an update and says what it changed.
     ///
     /// Configuration wins for what people decide, everything else survives. A failed discovery
-    /// keeps the bases that were known.
+    /// keeps the bases that were known. What [`Fleet::recall`] read of the archive comes back
+    /// where it is needed; [`Fleet::warnings`] are those of this update.
     pub fn apply(&mut self, update: &Update<'_>) -> Vec<Change> {
-        let managed = update.configuration.managed();
+        self.warnings.clear();
+        let mut run = Run {
+            update,
+            managed: update.configuration.managed(),
+            changes: Changes::default(),
+            passed: BTreeSet::new(),
+            started: Vec::new(),
+            left: Vec::new(),
+        };
+        self.rename_images(&mut run);
+        self.bring_images_back(&mut run);
+        let plan = self.plan(update, &run.managed);
+        let names = assign_base_names(
+            &self.known_names(&plan.wanted),
+            &self.taken_names(&plan.wanted),
+            &plan.wanted,
+        );
+        self.track(&names, &mut run);
+        let known_as = self.known_as();
+        for (name, enrolled, bases) in &plan.images {
+            self.renew_image(name, enrolled, bases, &names, &known_as, &mut run);
+        }
+        if update.scope.is_none() {
+            let kept: BTreeSet<&BaseName> = names.values().chain(&plan.others).collect();
+            self.images_leave(&kept, &mut run);
+            self.bases_become_images(&mut run);
+            self.bases_leave(&kept, &mut run);
+        }
+        self.propose_renames(&run);
+        run.changes.finish()
+    }
+
+    /// What an update is about, as things are now.
+    pub(crate) fn plan<'c>(
+        &self,
+        update: &Update<'c>,
+        managed: &BTreeMap<&Repository, &ImageName>,
+    ) -> Plan<'c> {
         let images: Vec<(&ImageName, &Enrolled, Bases)> = update
-            .configuration
-            .images
-            .iter()
-            .filter(|(name, _)| {
-                update
-                    .scope
-                    .as_ref()
-                    .is_none_or(|scope| scope.contains(*name))
-            })
+            .images()
             .filter(|(name, _)| self.unreadable_image(name.as_str()).is_none())
             .map(|(name, enrolled)| {
-                (
-                    name,
-                    enrolled,
-                    self.bases_of(enrolled, update.discovery(name)),
-                )
+                let bases = self.bases_of(enrolled, update.discovery(name));
+                (name, enrolled, bases)
             })
             .collect();
-
         let others = self.bases_of_others(&images, update);
         let found = images
             .iter()
@@ -106,25 +184,11 @@ impl Fleet {
         // Many images share few bases.
         let wanted: BTreeSet<&Reference> = found.chain(known).collect();
         let wanted = wanted.into_iter().cloned().collect();
-        let names = assign_base_names(
-            &self.bases_by_reference(),
-            &self.taken_names(&wanted),
-            &wanted,
-        );
-
-        let mut changes = self.track(&names, &update.now);
-        for (name, enrolled, bases) in images {
-            let discovery = update.discovery(name);
-            changes.extend(
-                self.update_image(name, enrolled, discovery, &bases, &names, &managed, update),
-            );
+        Plan {
+            images,
+            others,
+            wanted,
         }
-        if update.scope.is_none() {
-            changes.extend(self.archive_images(update));
-            changes.extend(self.archive_bases(&names, &others, update));
-        }
-        changes.sort_by(|a, b| (&a.subject, a.kind).cmp(&(&b.subject, b.kind)));
-        changes
     }
 
     /// What an image stands on: as just found, else as known before.
@@ -145,7 +209,11 @@ impl Fleet {
         let upstream = state
             .base_images
             .iter()
-            .filter_map(|name| Some(&self.bases.get(name)?.state.reference));
+            .filter_map(|name| match self.bases.get(name) {
+                Some(base) => Some(&base.state.reference),
+                // An image that is back from the archive may stand on bases that are there too.
+                None => self.recalled.reference_of(name),
+            });
         for reference in upstream.chain(state.managed_bases.iter().map(|base| &base.reference)) {
             bases.insert(reference.clone(), !state.unused_bases.contains(reference));
         }
@@ -171,13 +239,6 @@ impl Fleet {
 
     /// Names that a new base must not get, whatever is in their files.
     fn taken_names(&self, wanted: &BTreeSet<Reference>) -> BTreeSet<BaseName> {
-        let unreadable = self
-            .unreadable
-            .iter()
-            .filter_map(|file| match &file.subject {
-                Subject::Base(name) => BaseName::new(name).ok(),
-                Subject::Image(_) => None,
-            });
         // A file of such a name would be a sample, which the next run does not read.
         let samples = wanted
             .iter()
@@ -185,312 +246,18 @@ impl Fleet {
             .filter(|slug| slug.ends_with(".example"))
             .filter_map(|slug| BaseName::new(&slug).ok());
         let known = self.bases.keys().cloned();
-        known.chain(unreadable).chain(samples).collect()
+        known
+            .chain(self.unreadable_bases())
+            .chain(samples)
+            .collect()
     }
 
-    fn track(&mut self, names: &BTreeMap<Reference, BaseName>, now: &str) -> Vec<Change> {
-        let mut changes = Vec::new();
-        for (reference, name) in names {
-            if self.bases.contains_key(name) {
-                continue;
-            }
-            let mut stored = Stored::new(BaseState::new(reference.clone(), now));
-            stored.rest.set(
-                "rebuildEligibleAt",
-                Value::Map(vec![("default".into(), Value::Null)]),
-            );
-            stored.rest.set("metadata", Value::Map(Vec::new()));
-            stored.rest.set("updateHistory", Value::List(Vec::new()));
-            self.bases.insert(name.clone(), stored);
-            changes.push(Change {
-                subject: Subject::Base(name.to_string()),
-                kind: ChangeKind::Added,
-                details: vec![reference.to_string()],
-            });
-        }
-        changes
-    }
-
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "the parts of one update, each used once"
-    )]
-    fn update_image(
-        &mut self,
-        name: &ImageName,
-        enrolled: &Enrolled,
-        discovery: Option<&Discovery>,
-        bases: &Bases,
-        names: &BTreeMap<Reference, BaseName>,
-        managed: &BTreeMap<&Repository, &ImageName>,
-        update: &Update<'_>,
-    ) -> Option<Change> {
-        let now = update.now.as_str();
-        let before = self.images.get(name.as_str());
-        let mut after = before.cloned().unwrap_or_else(|| {
-            Stored::new(ImageState {
-                enrolled_at: Some(now.to_owned()),
-                ..ImageState::default()
+    pub(crate) fn unreadable_bases(&self) -> impl Iterator<Item = BaseName> {
+        self.unreadable
+            .iter()
+            .filter_map(|file| match &file.subject {
+                Subject::Base(name) => BaseName::new(name).ok(),
+                Subject::Image(_) => None,
             })
-        });
-        enrol(&mut after, enrolled);
-        let known = &after.state;
-        let mut lists = Lists {
-            // A name whose own file cannot be used is kept until discovery says otherwise.
-            base_images: match discovery {
-                Some(Ok(_)) => BTreeSet::new(),
-                _ if !enrolled.enrolment.is_managed() => BTreeSet::new(),
-                _ => known
-                    .base_images
-                    .iter()
-                    .filter(|name| !self.bases.contains_key(*name))
-                    .cloned()
-                    .collect(),
-            },
-            ..Lists::default()
-        };
-        for (reference, reachable) in bases {
-            if let Some(parent) = managed.get(reference.repository()) {
-                lists.managed_bases.insert(ManagedBase {
-                    name: (*parent).clone(),
-                    reference: reference.clone(),
-                });
-            } else if let Some(name) = names.get(reference) {
-                lists.base_images.insert(name.clone());
-            }
-            if !reachable {
-                lists.unused_bases.push(reference.clone());
-            }
-        }
-        let state = &mut after.state;
-        state.base_images = lists.base_images.into_iter().collect();
-        state.managed_bases = lists.managed_bases.into_iter().collect();
-        state.unused_bases = lists.unused_bases;
-        (state.discovery_status, state.discovery_error) = match discovery {
-            _ if !enrolled.enrolment.is_managed() => (Some(DiscoveryStatus::External), None),
-            Some(Ok(_)) => (Some(DiscoveryStatus::Success), None),
-            Some(Err(error)) => (Some(DiscoveryStatus::Failed), Some(error.clone())),
-            None => (
-                state.discovery_status.or(Some(DiscoveryStatus::Pending)),
-                state.discovery_error.take(),
-            ),
-        };
-        if let Some(build) = update.builds.get(name) {
-            self.record_build(&mut after.state, build, now);
-        }
-        let change = differences(name, before, &after);
-        if discovery.is_some()
-            && before.is_none_or(|before| discovered(before) != discovered(&after))
-        {
-            after.state.last_discovery = Some(now.to_owned());
-            if let Some(Ok(_)) = discovery {
-                after.state.source_commit = update.commits.get(name).cloned();
-            }
-        }
-        self.images.insert(name.to_string(), after);
-        change
     }
-
-    /// Records a build, once: the same one again changes nothing. What it stood on is what the
-    /// bases point at now; that is not known better before there is provenance.
-    fn record_build(&self, state: &mut ImageState, build: &Build, now: &str) {
-        let Build { version, digest } = build;
-        let known = |new: &Option<String>, old: &Option<String>| new.is_none() || new == old;
-        if known(version, &state.current_version) && known(digest, &state.current_digest) {
-            return;
-        }
-        if version.is_some() {
-            state.current_version.clone_from(version);
-        }
-        state.current_digest.clone_from(digest);
-        state.last_built = Some(now.to_owned());
-        let needed = |reference: &Reference| !state.unused_bases.contains(reference);
-        let upstream = state.base_images.iter().filter_map(|name| {
-            let base = &self.bases.get(name)?.state;
-            let digest = base.current_digest.clone()?;
-            needed(&base.reference).then(|| (name.to_string(), digest))
-        });
-        let ours = state.managed_bases.iter().filter_map(|base| {
-            let digest = self
-                .images
-                .get(base.name.as_str())?
-                .state
-                .current_digest
-                .clone()?;
-            needed(&base.reference).then(|| (base.reference.to_string(), digest))
-        });
-        let built_on = upstream.chain(ours).collect();
-        state.built_on = built_on;
-    }
-
-    fn archive_images(&mut self, update: &Update<'_>) -> Vec<Change> {
-        let gone: Vec<String> = self
-            .images
-            .keys()
-            .filter(|name| !update.configuration.images.contains_key(name.as_str()))
-            .cloned()
-            .collect();
-        let mut changes = Vec::new();
-        for name in gone {
-            if let Some(mut stored) = self.images.remove(&name) {
-                let path = crate::fleet::image_path(&name);
-                mark_archived(
-                    &mut stored.rest,
-                    &path,
-                    "removed from the enrolment",
-                    &update.now,
-                );
-                changes.push(self.move_to_archive(
-                    Subject::Image(name.clone()),
-                    path,
-                    name.clone(),
-                    emit::image(&name, &stored),
-                ));
-            }
-        }
-        changes
-    }
-
-    fn archive_bases(
-        &mut self,
-        names: &BTreeMap<Reference, BaseName>,
-        others: &BTreeSet<BaseName>,
-        update: &Update<'_>,
-    ) -> Vec<Change> {
-        // What an image with an unusable state stands on is not known: any base may be its own.
-        let unknown = update
-            .configuration
-            .images
-            .keys()
-            .any(|name| self.unreadable_image(name.as_str()).is_some());
-        if unknown {
-            return Vec::new();
-        }
-        let kept: BTreeSet<&BaseName> = names.values().chain(others).collect();
-        let gone: Vec<BaseName> = self
-            .bases
-            .keys()
-            .filter(|name| !kept.contains(name))
-            .cloned()
-            .collect();
-        let mut changes = Vec::new();
-        for name in gone {
-            if let Some(mut stored) = self.bases.remove(&name) {
-                let path = crate::fleet::base_path(name.as_str());
-                mark_archived(
-                    &mut stored.rest,
-                    &path,
-                    "no Dockerfile names it any more",
-                    &update.now,
-                );
-                let text = emit::base(&name, &stored);
-                changes.push(self.move_to_archive(
-                    Subject::Base(name.to_string()),
-                    path,
-                    name.to_string(),
-                    text,
-                ));
-            }
-        }
-        changes
-    }
-}
-
-#[derive(Default)]
-struct Lists {
-    base_images: BTreeSet<BaseName>,
-    managed_bases: BTreeSet<ManagedBase>,
-    unused_bases: Vec<Reference>,
-}
-
-/// What discovery is about: when it changes, `lastDiscovery` moves.
-fn discovered(stored: &Stored<ImageState>) -> impl PartialEq + '_ {
-    let ImageState {
-        base_images,
-        managed_bases,
-        unused_bases,
-        discovery_status,
-        discovery_error,
-        ..
-    } = &stored.state;
-    (
-        base_images,
-        managed_bases,
-        unused_bases,
-        discovery_status,
-        discovery_error,
-    )
-}
-
-/// Takes over what images.yaml says.
-fn enrol(stored: &mut Stored<ImageState>, enrolled: &Enrolled) {
-    let mut value = emit::enrollment(enrolled);
-    if let Some(old) = stored.rest.get("enrollment") {
-        keep_unknown(&mut value, old, &[ENTRY_KEYS, LEGACY_ENTRY_KEYS]);
-        let (new_source, old_source) = (entry_mut(&mut value, "source"), entry(old, "source"));
-        if let (Some(new), Some(old)) = (new_source, old_source) {
-            keep_unknown(new, old, &[SOURCE_KEYS, LEGACY_SOURCE_KEYS]);
-        }
-    }
-    stored.rest.set("enrollment", value);
-    let enrolment = &enrolled.enrolment;
-    if enrolment.is_managed() {
-        for key in ["allowTags", "imageSelectionStrategy", "repoURL"] {
-            stored.rest.remove(key);
-        }
-    } else {
-        let strategy = enrolment
-            .image_selection_strategy
-            .unwrap_or(SelectionStrategy::Lexical);
-        let tags = enrolment
-            .allow_tags
-            .clone()
-            .unwrap_or_else(|| "^.*$".into());
-        stored.rest.set("allowTags", Value::Text(tags));
-        stored
-            .rest
-            .set("imageSelectionStrategy", Value::Text(strategy.to_string()));
-        stored
-            .rest
-            .set("repoURL", Value::Text(enrolment.repository.to_string()));
-    }
-}
-
-/// Keeps the entries of an old mapping that no key of the configuration stands for.
-fn keep_unknown(new: &mut Value, old: &Value, known: &[&[&str]]) {
-    if let (Value::Map(new), Value::Map(old)) = (new, old) {
-        for (key, value) in old {
-            if !known.iter().any(|keys| keys.contains(&key.as_str()))
-                && !new.iter().any(|(name, _)| name == key)
-            {
-                new.push((key.clone(), value.clone()));
-            }
-        }
-    }
-}
-
-fn entry<'v>(value: &'v Value, key: &str) -> Option<&'v Value> {
-    let Value::Map(entries) = value else {
-        return None;
-    };
-    entries
-        .iter()
-        .find(|(name, _)| name == key)
-        .map(|(_, value)| value)
-}
-
-fn entry_mut<'v>(value: &'v mut Value, key: &str) -> Option<&'v mut Value> {
-    let Value::Map(entries) = value else {
-        return None;
-    };
-    entries
-        .iter_mut()
-        .find(|(name, _)| name == key)
-        .map(|(_, value)| value)
-}
-
-fn mark_archived(rest: &mut crate::stored::Fields, from: &str, reason: &str, now: &str) {
-    rest.set("archivedAt", Value::Text(now.to_owned()));
-    rest.set("archivedReason", Value::Text(reason.to_owned()));
-    rest.set("archivedFrom", Value::Text(from.to_owned()));
 }

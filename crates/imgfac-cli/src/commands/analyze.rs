@@ -115,6 +115,7 @@ impl Operation for Request<'_> {
         round: Round<'_>,
     ) -> Result<Applied<Analysed>, CliError> {
         let now = Context::now()?;
+        let commit = round.own.commit().map(str::to_owned);
         let build = match self.job {
             Some(job) => job.build(&factory.configuration, self.publish)?,
             None => None,
@@ -176,14 +177,17 @@ impl Operation for Request<'_> {
         failures.sort();
         failures.dedup_by(|later, first| later.0 == first.0);
 
-        let happened = fleet.apply(&Update {
-            configuration: &factory.configuration,
+        let update = Update {
             scope,
             discoveries,
             commits: known.commits(),
             builds: build.into_iter().collect::<BTreeMap<ImageName, Build>>(),
-            now,
-        });
+            commit,
+            ..Update::new(&factory.configuration, now)
+        };
+        fleet.recall(&factory.store, &update)?;
+        let happened = fleet.apply(&update);
+        diagnostics.extend(fleet.warnings.iter().cloned());
         let graph = fleet_graph::graph(&factory.configuration, &fleet);
         diagnostics.extend(fleet_graph::cycles(&factory.configuration, &graph));
         if !context.quiet {

@@ -138,8 +138,8 @@ fn changes(out: &mut dyn Write, changes: &[Change]) -> io::Result<()> {
         .collect();
     for (line, change) in columns(&lines).iter().zip(changes).take(SHOWN) {
         let style = match change.kind {
-            ChangeKind::Added => GOOD,
-            ChangeKind::Changed => WARNING,
+            ChangeKind::Added | ChangeKind::Restored => GOOD,
+            ChangeKind::Changed | ChangeKind::Renamed | ChangeKind::Became => WARNING,
             ChangeKind::Archived => DIM,
         };
         let (word, rest) = line.split_once(' ').unwrap_or((line, ""));

@@ -28,12 +28,11 @@ fn record(factory: &Factory, now: &str, commit: &str, build: Build) -> String {
     let web = ImageName::new("web").unwrap();
     let bases: &[&str] = &["node:22", "-alpine:3", "ghcr.io/acme/base:1"];
     let update = Update {
-        configuration: &configuration,
         scope: Some([web.clone()].into()),
         discoveries: BTreeMap::from([(web.clone(), Arc::new(discovery(Ok(bases))))]),
         commits: BTreeMap::from([(web.clone(), commit.to_owned())]),
         builds: BTreeMap::from([(web, build)]),
-        now: now.into(),
+        ..Update::new(&configuration, now)
     };
     fleet.apply(&update);
     let again = fleet.apply(&update);

@@ -1,6 +1,5 @@
 //! A factory directory on disk, and updates of it.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
@@ -43,16 +42,13 @@ impl Factory {
         );
         let mut fleet = Fleet::read(&store).unwrap();
         let update = Update {
-            configuration: &configuration,
-            scope: None,
             discoveries: found
                 .iter()
                 .map(|(name, found)| (ImageName::new(name).unwrap(), Arc::new(discovery(*found))))
                 .collect(),
-            commits: BTreeMap::new(),
-            builds: BTreeMap::new(),
-            now: now.into(),
+            ..Update::new(&configuration, now)
         };
+        fleet.recall(&store, &update).unwrap();
         let mut out = String::new();
         for change in fleet.apply(&update) {
             out.push_str(&format!(

@@ -432,12 +432,12 @@ fn an_image_that_left_is_in_the_archive_with_all_its_fields() {
     let factory = app_with_state("currentVersion: 1.2.3\nnotes: kept\n");
     factory.write("images.yaml", "[]\n");
     assert_snapshot!(factory.update(LATER, &[]), @r#"
-    Image("app") archived: 
-    Base("node-22") archived: 
-    + state/_archive/images/app.yaml
-    - state/images/app.yaml
+    Image("app") archived: managed -> archived: removed from the enrolment; kept in state/_archive/images/app.yaml
+    Base("node-22") archived: base -> archived: no Dockerfile names it any more; kept in state/_archive/base-images/node-22.yaml
     + state/_archive/base-images/node-22.yaml
+    + state/_archive/images/app.yaml
     - state/base-images/node-22.yaml
+    - state/images/app.yaml
     "#);
     let text = factory.read("state/_archive/images/app.yaml");
     assert_snapshot!(lines(&text, &["name", "currentVersion", "notes", "archivedAt", "archivedReason", "archivedFrom"]), @r#"

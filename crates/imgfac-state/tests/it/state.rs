@@ -213,31 +213,94 @@ fn a_managed_image_is_an_edge_and_no_upstream() {
     // It leaves the enrolment but is still needed: it becomes a base.
     factory.write("images.yaml", SHOP);
     assert_snapshot!(factory.update(NOW, &found[..1]), @r#"
-    Image("platform") archived: 
+    Image("platform") became: managed -> base: no longer built by us, watched as a base from now on; kept in state/base-images/ghcr.io-acme-platform-2.yaml
     Image("shop") changed: now stands on ghcr.io-acme-platform-2; no longer stands on platform (ours)
-    Base("debian-12") archived: 
-    Base("ghcr.io-acme-platform-2") added: ghcr.io/acme/platform:2
+    Base("debian-12") archived: base -> archived: no Dockerfile names it any more; kept in state/_archive/base-images/debian-12.yaml
+    Base("ghcr.io-acme-platform-2") added: ghcr.io/acme/platform:2; managed -> base: no longer built by us, watched as a base from now on
     + state/images/shop.yaml
     + state/base-images/ghcr.io-acme-platform-2.yaml
-    + state/_archive/images/platform.yaml
-    - state/images/platform.yaml
     + state/_archive/base-images/debian-12.yaml
     - state/base-images/debian-12.yaml
+    - state/images/platform.yaml
     "#);
-    assert!(
-        factory
-            .read("state/_archive/images/platform.yaml")
-            .contains("archivedReason: removed from the enrolment\n")
+    assert_eq!(
+        files(&factory.0.path().join("state/_archive/images")),
+        [""; 0]
     );
+    assert_snapshot!(factory.read("state/base-images/ghcr.io-acme-platform-2.yaml"), @r#"
+    # Written by `imgfac analyze`. Do not edit: images.yaml is where people write.
+
+    # Identity
+    name: ghcr.io-acme-platform-2
+    fullImage: ghcr.io/acme/platform:2
+    registry: ghcr.io
+    repository: acme/platform
+    tag: "2"
+
+    # Monitoring: the one tag that is followed
+    allowTags: ^2$
+    imageSelectionStrategy: Digest
+    repoURL: ghcr.io/acme/platform
+
+    # Discovery
+    firstDiscovered: "2026-11-23T12:00:00Z"
+    lastChecked: null
+
+    # Current state: what the tag points at
+    currentDigest: null
+    lastUpdated: null
+    previousDigest: null
+
+    # Eligibility: when dependents may be rebuilt
+    rebuildEligibleAt:
+      default: null
+
+    # Metadata
+    metadata: {}
+
+    # History
+    updateHistory: []
+    lifecycle:
+      - time: "2026-11-23T12:00:00Z"
+        from: managed
+        to: base
+
+    # The images that it was when they were enrolled
+    formerImages:
+      - name: platform
+        enrolledAt: "2026-11-23T12:00:00Z"
+        enrollment:
+          registry: ghcr.io
+          repository: acme/platform
+          source:
+            provider: github
+            repo: acme/shop
+            branch: main
+            dockerfile: Dockerfile
+          rebuildDelay: 7d
+          autoRebuild: true
+          criticality: normal
+        lastDiscovery: "2026-11-23T12:00:00Z"
+        discoveryStatus: success
+        baseImages:
+          - debian-12
+        currentVersion: null
+        currentDigest: null
+        lastBuilt: null
+        lifecycle:
+          - time: "2026-11-23T12:00:00Z"
+            from: managed
+            to: base
+    "#);
 }
 
 #[test]
-fn what_leaves_goes_to_the_archive_and_never_over_an_older_one() {
+fn what_leaves_goes_to_the_archive_and_comes_back() {
     let factory = Factory::new(SHOP);
     factory.update(NOW, &[("shop", Ok(&["node:20"]))]);
     assert_snapshot!(factory.update(NOW, &[("shop", Ok(&["node:22"]))]), @r#"
     Image("shop") changed: now stands on node-22; no longer stands on node-20
-    Base("node-20") archived: 
+    Base("node-20") archived: base -> archived: no Dockerfile names it any more; kept in state/_archive/base-images/node-20.yaml
     Base("node-22") added: docker.io/library/node:22
     + state/images/shop.yaml
     + state/base-images/node-22.yaml
@@ -248,16 +311,16 @@ fn what_leaves_goes_to_the_archive_and_never_over_an_older_one() {
     factory.update(NOW, &[("shop", Ok(&["node:22"]))]);
     assert_eq!(
         files(&factory.0.path().join("state/_archive/base-images")),
-        ["node-20.2.yaml", "node-20.yaml", "node-22.yaml"]
+        ["node-20.yaml"]
     );
     factory.write("images.yaml", "[]\n");
     assert_snapshot!(factory.update(NOW, &[]), @r#"
-    Image("shop") archived: 
-    Base("node-22") archived: 
+    Image("shop") archived: managed -> archived: removed from the enrolment; kept in state/_archive/images/shop.yaml
+    Base("node-22") archived: base -> archived: no Dockerfile names it any more; kept in state/_archive/base-images/node-22.yaml
+    + state/_archive/base-images/node-22.yaml
     + state/_archive/images/shop.yaml
-    - state/images/shop.yaml
-    + state/_archive/base-images/node-22.2.yaml
     - state/base-images/node-22.yaml
+    - state/images/shop.yaml
     "#);
 }
 
@@ -302,7 +365,7 @@ fn an_external_image_is_watched_and_may_become_managed() {
         "- name: redis\n  repository: acme/redis\n  source: {repo: acme/redis}\n",
     );
     assert_snapshot!(factory.update(NOW, &[("redis", Ok(&["debian:12"]))]), @r#"
-    Image("redis") changed: enrolment: repository, source; now stands on debian-12; now built by us
+    Image("redis") changed: external -> managed: built by us from now on, no longer watched upstream; moved docker.io/library/redis -> docker.io/acme/redis: digests start anew, history stays; enrolment: repository, source; now stands on debian-12
     Base("debian-12") added: docker.io/library/debian:12
     + state/images/redis.yaml
     + state/base-images/debian-12.yaml
@@ -464,12 +527,9 @@ fn only_what_is_asked_for_changes() {
     let mut fleet = Fleet::read(&store).unwrap();
     let web = ImageName::new("web").unwrap();
     fleet.apply(&Update {
-        configuration: &configuration,
         scope: Some([web.clone()].into()),
         discoveries: BTreeMap::from([(web, Arc::new(discovery(Ok(&["node:18"]))))]),
-        commits: BTreeMap::new(),
-        builds: BTreeMap::new(),
-        now: NOW.into(),
+        ..Update::new(&configuration, NOW)
     });
     let paths: Vec<String> = fleet
         .changes()
@@ -510,7 +570,7 @@ fn a_change_says_what_is_other_than_before() {
     assert_snapshot!(factory.update(NOW, &[("shop", Ok(&["node:22", "-golang:1.25"]))]), @r#"
     Image("redis") changed: enrolment: allowTags
     Image("shop") changed: now stands on golang-1.25; no longer stands on golang-1.24
-    Base("golang-1.24") archived: 
+    Base("golang-1.24") archived: base -> archived: no Dockerfile names it any more; kept in state/_archive/base-images/golang-1.24.yaml
     Base("golang-1.25") added: docker.io/library/golang:1.25
     + state/images/redis.yaml
     + state/images/shop.yaml
