@@ -131,12 +131,12 @@ fn a_file_that_cannot_be_written_to_its_end_changes_nothing() {
 }
 
 /// A file system of its own that goes away with it.
-struct SmallDisk<'p>(&'p Path);
+pub(crate) struct OwnDisk<'p>(&'p Path);
 
-impl<'p> SmallDisk<'p> {
-    fn mount(path: &'p Path) -> Option<Self> {
+impl<'p> OwnDisk<'p> {
+    pub(crate) fn mount(path: &'p Path, options: &str) -> Option<Self> {
         let mounted = Command::new("mount")
-            .args(["-t", "tmpfs", "-o", "size=64k", "tmpfs"])
+            .args(["-t", "tmpfs", "-o", options, "tmpfs"])
             .arg(path)
             .stderr(Stdio::null())
             .status();
@@ -146,7 +146,7 @@ impl<'p> SmallDisk<'p> {
     }
 }
 
-impl Drop for SmallDisk<'_> {
+impl Drop for OwnDisk<'_> {
     fn drop(&mut self) {
         let _ = Command::new("umount").arg(self.0).status();
     }
@@ -157,7 +157,7 @@ fn a_full_disk_changes_nothing() {
     let sandbox = many_images();
     let factory = sandbox.path().join("small");
     fs::create_dir(&factory).expect("the folder can be made");
-    let Some(_disk) = SmallDisk::mount(&factory) else {
+    let Some(_disk) = OwnDisk::mount(&factory, "size=64k") else {
         eprintln!("skipped: no file system can be mounted here");
         return;
     };

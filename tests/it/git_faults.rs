@@ -11,6 +11,9 @@ use std::thread;
 use imgfac_tests::{GitServer, Sandbox, TOKEN};
 use insta::assert_snapshot;
 
+use crate::disk::OwnDisk;
+use crate::git_network::dockerfile;
+
 const IMAGES: &str = "- {name: web, registry: ghcr.io, repository: acme/web, source: {provider: github, repo: acme/state, dockerfile: web/Dockerfile}}\n";
 const URL: &str = "https://github.com/acme/state.git";
 const DIGEST: &str =
@@ -299,6 +302,39 @@ fn a_disk_without_room_changes_nothing() {
             .contains("failed  image  web  the cache cannot be used: Not a directory"),
         "{outcome}"
     );
+}
+
+/// The images of a repository whose cache takes nothing fail, and what is not written there is not
+/// missed later.
+#[test]
+fn a_cache_on_a_disk_that_takes_nothing_fails_its_images() {
+    let sandbox = sandbox();
+    sandbox.write("images.yaml", IMAGES);
+    let large = dockerfile("node:22", 8_000);
+    sandbox.push_files("acme/state", "main", &[("web/Dockerfile", &large)]);
+    let cache = sandbox.path().join("cache");
+    std::fs::create_dir(&cache).unwrap();
+    let arguments = ["analyze", "--cache-dir", &cache.display().to_string()];
+    for (options, words) in [
+        // Full at once, and full in the middle of a fetch.
+        (
+            "size=4k",
+            "failed to write new configuration file the cache/config",
+        ),
+        ("size=64k", "No space left on device"),
+        ("ro", "Read-only file system"),
+    ] {
+        let Some(_disk) = OwnDisk::mount(&cache, options) else {
+            eprintln!("skipped: no file system can be mounted here");
+            return;
+        };
+        let outcome = sandbox.run(&arguments);
+        assert_eq!(outcome.code, 3, "{outcome}");
+        assert!(outcome.stdout.contains(words), "{outcome}");
+        assert!(!outcome.stdout.contains("$DIR"), "{outcome}");
+    }
+    let outcome = sandbox.run(&arguments);
+    assert_eq!(outcome.code, 0, "{outcome}");
 }
 
 /// Logs the arguments of every call of Git.

@@ -14,6 +14,7 @@ mod example;
 mod git;
 mod git_crowd;
 mod git_faults;
+mod git_network;
 mod git_sha256;
 mod graph;
 mod hostile;

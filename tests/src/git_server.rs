@@ -83,6 +83,12 @@ setenv.add-environment = ("GIT_PROJECT_ROOT" => "{root}/remotes", "GIT_HTTP_EXPO
         format!("http://127.0.0.1:{}", self.port)
     }
 
+    /// Its port.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
     /// The address of a repository.
     #[must_use]
     pub fn repository(&self, name: &str) -> String {

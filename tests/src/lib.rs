@@ -1,6 +1,7 @@
 //! The harness of the black-box tests: a program, a clean environment, a folder of its own; and
 //! fleets of any size with the true answer, for tests and benchmarks.
 
+mod broken_network;
 mod fleet;
 mod git;
 mod git_server;
@@ -8,6 +9,7 @@ mod sandbox;
 mod stamps;
 
 pub use crate::{
+    broken_network::{Break, BrokenNetwork, Towards},
     fleet::{Fleet, FleetOptions, Truth},
     git_server::{GitServer, TOKEN},
     sandbox::{Outcome, Sandbox},

@@ -49,30 +49,61 @@ pub enum Error {
     },
 }
 
+/// A server that has too much to do.
+const BUSY: &[&str] = &["returned error: 429", "returned error: 50"];
+
 impl Error {
     /// Whether the same may well work in a moment: the network or the server failed.
     #[must_use]
     pub fn is_transient(&self) -> bool {
         const SIGNS: &[&str] = &[
             "Could not resolve host",
-            "Connection reset",
             "Connection refused",
             "Connection timed out",
             "Failed to connect",
-            "Empty reply",
             "Operation too slow",
-            "RPC failed",
-            "early EOF",
-            "unexpected disconnect",
             "not our ref",
-            "returned error: 429",
-            "returned error: 50",
         ];
         match self {
-            Self::Refused { message, .. } => SIGNS.iter().any(|sign| message.contains(sign)),
+            Self::Refused { message, .. } => {
+                self.is_interruption() || SIGNS.iter().any(|sign| message.contains(sign))
+            }
             Self::TimedOut { .. } => true,
             _ => false,
         }
+    }
+
+    /// Whether a server that was there broke off, or has too much to do: the least that a network
+    /// does, and most often over at once.
+    pub(crate) fn is_interruption(&self) -> bool {
+        self.is_lost_connection()
+            || matches!(self, Self::Refused { message, .. } if BUSY.iter().any(|sign| message.contains(sign)))
+    }
+
+    /// Whether the connection was lost, in the words of curl, its TLS libraries, ssh and Git.
+    pub(crate) fn is_lost_connection(&self) -> bool {
+        const SIGNS: &[&str] = &[
+            "Connection reset",
+            "Connection closed",
+            "Empty reply",
+            "RPC failed",
+            "SSL_ERROR_SYSCALL",
+            "TLS connection was non-properly terminated",
+            "bad pack header",
+            "early EOF",
+            "hung up unexpectedly",
+            "transfer closed",
+            "unexpected disconnect",
+            "unexpected eof while reading",
+            "was not closed cleanly",
+        ];
+        // With an answer of the server, or a disk that takes no more, it is something else.
+        const OTHERS: &[&str] = &["returned error:", "No space left", "File too large"];
+        let Self::Refused { message, .. } = self else {
+            return false;
+        };
+        let has = |signs: &[&str]| signs.iter().any(|sign| message.contains(sign));
+        has(SIGNS) && !has(OTHERS)
     }
 
     pub(crate) fn io(path: &Path) -> impl FnOnce(io::Error) -> Self + '_ {
@@ -187,6 +218,47 @@ mod tests {
             ("", "no reason given"),
         ] {
             assert_eq!(reason(stderr.as_bytes(), &[]), expected);
+        }
+    }
+
+    #[test]
+    fn what_may_pass_is_tried_again() {
+        for (message, interruption, transient) in [
+            (
+                "RPC failed; curl 56 Recv failure: Connection reset by peer",
+                true,
+                true,
+            ),
+            (
+                "transfer closed with 130 bytes remaining to read",
+                true,
+                true,
+            ),
+            ("The requested URL returned error: 503", true, true),
+            (
+                "unable to access 'x': Could not resolve host: x",
+                false,
+                true,
+            ),
+            (
+                "RPC failed; HTTP 413 curl 22 The requested URL returned error: 413",
+                false,
+                false,
+            ),
+            (
+                "write error: No space left on device; early EOF",
+                false,
+                false,
+            ),
+            ("Repository not found", false, false),
+        ] {
+            let error = Error::Refused {
+                what: "fetch",
+                place: String::new(),
+                message: message.into(),
+            };
+            let found = (error.is_interruption(), error.is_transient());
+            assert_eq!(found, (interruption, transient), "{message}");
         }
     }
 

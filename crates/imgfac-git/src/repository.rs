@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
+use std::thread;
+use std::time::Duration;
 
 use crate::address::Address;
 use crate::checkout::Checkout;
@@ -219,7 +221,7 @@ impl Repository {
     /// Which format the objects of a remote have is only known when it was asked. A repository of
     /// ours that has the other one holds nothing of this remote, and is made anew.
     pub(crate) fn fetch_branches(&self, branches: &[(&str, String)]) -> Result<(), Error> {
-        let fetched = self.try_fetch(branches);
+        let fetched = patiently(|| self.try_fetch(branches));
         let Some(format) = fetched.as_ref().err().and_then(Format::of_server) else {
             return fetched;
         };
@@ -228,7 +230,7 @@ impl Repository {
         }
         fs::remove_dir_all(&self.dir).map_err(Error::io(&self.dir))?;
         self.init(format)?;
-        self.try_fetch(branches)
+        patiently(|| self.try_fetch(branches))
     }
 
     fn try_fetch(&self, branches: &[(&str, String)]) -> Result<(), Error> {
@@ -298,11 +300,13 @@ impl Repository {
             input.push('\n');
         }
         // What is here says nothing about single blobs.
-        self.fetch_call(remote, "noop")
-            .args(["--filter=blob:none", "--stdin"])
-            .args(["--end-of-options", remote.for_git()])
-            .input(input)
-            .output()?;
+        patiently(|| {
+            self.fetch_call(remote, "noop")
+                .args(["--filter=blob:none", "--stdin"])
+                .args(["--end-of-options", remote.for_git()])
+                .input(input.as_str())
+                .output()
+        })?;
         let missing: Vec<String> = missing.into_iter().cloned().collect();
         let fetched = objects.read(&missing, limit)?;
         for (id, object) in ids.iter().zip(&mut found) {
@@ -514,6 +518,20 @@ impl Repository {
             .args(["update-ref", "-d", TIP])
             .run();
     }
+}
+
+/// Asks again when a connection breaks or a server is busy. A server that is not there at all is
+/// not waited for: of many repositories most may be on it.
+fn patiently<T>(ask: impl Fn() -> Result<T, Error>) -> Result<T, Error> {
+    for pause in [250, 1_000] {
+        match ask() {
+            Err(error) if error.is_interruption() => {
+                thread::sleep(Duration::from_millis(pause));
+            }
+            result => return result,
+        }
+    }
+    ask()
 }
 
 /// Whether a push was refused because another one moved the branch before or during it: the words

@@ -153,7 +153,7 @@ impl Sources {
         let Some(first) = wanted.first() else {
             return Vec::new();
         };
-        let all = |error: &Error| vec![Err(Problem::new(error, first)); wanted.len()];
+        let all = |error: &Error| vec![Err(Problem::new(error, first, dir)); wanted.len()];
         let repository = match Repository::bare(&self.git, dir, first.address.clone()) {
             Ok(repository) => Arc::new(repository),
             Err(error) => return all(&error),
@@ -172,14 +172,14 @@ impl Sources {
                 for branch in &branches {
                     if let Err(error) = repository.fetch_branches(std::slice::from_ref(branch)) {
                         let one = wanted.iter().find(|one| one.branch == branch.0);
-                        failed.insert(branch.0, Problem::new(&error, one.unwrap_or(first)));
+                        failed.insert(branch.0, Problem::new(&error, one.unwrap_or(first), dir));
                     }
                 }
             }
             Err(error) => {
                 return wanted
                     .iter()
-                    .map(|one| Err(Problem::new(&error, one)))
+                    .map(|one| Err(Problem::new(&error, one, dir)))
                     .collect();
             }
         }
@@ -189,7 +189,7 @@ impl Sources {
                 Some(problem) => Err(problem.clone()),
                 None => self
                     .read_branch(&repository, one, limit)
-                    .map_err(|error| Problem::new(&error, one)),
+                    .map_err(|error| Problem::new(&error, one, dir)),
             })
             .collect()
     }
@@ -239,16 +239,25 @@ impl Sources {
 struct Problem(String);
 
 impl Problem {
-    fn new(error: &Error, wanted: &Wanted) -> Self {
+    /// What became of the copy in the folder `dir`, which is not named: it is on this machine.
+    fn new(error: &Error, wanted: &Wanted, dir: &Path) -> Self {
         let (host, repo) = (&wanted.host, &wanted.repo);
+        let dir = dir.display().to_string();
         Self(match error {
             _ if is_missing_branch(error) => {
                 format!("{repo} on {host} has no branch {}", wanted.branch)
             }
+            // Where it broke is chance.
+            _ if error.is_lost_connection() => {
+                format!("cannot read {repo} on {host}: the connection breaks")
+            }
             Error::Refused { message, .. } => {
                 format!(
                     "cannot read {repo} on {host}: {}",
-                    steady(message, &format!("{host}/{repo}"))
+                    steady(
+                        &message.replace(&dir, "the cache"),
+                        &format!("{host}/{repo}")
+                    )
                 )
             }
             Error::TimedOut { seconds, .. } => {
