@@ -569,10 +569,10 @@ fn a_protected_branch_is_reported_and_gets_a_pull_request() {
 
     Wrote 2 files: state/base-images/node-22.yaml, state/images/web.yaml
     Pushed COMMIT to imgfac/update-main of https://github.com/acme/state.git
-    note: main does not take pushes ([remote rejected] (hook declined): GH006: Protected branch; error: hook declined to update refs/heads/main): open a pull request from this branch
+    note: main does not take pushes ([remote rejected] (hook declined): GH006: Protected branch; error: hook declined to update refs/heads/main): open a pull request from this branch, or merge the one that is open
     --- stderr
     ");
-    // The next run takes the place of the first.
+    // The next run has nothing to add to it.
     sandbox.set_now("2026-12-01T00:00:00Z");
     assert!(run(&sandbox, &arguments).starts_with("exit 0"));
     let branches = sandbox.git(

@@ -15,6 +15,7 @@ mod git;
 mod git_crowd;
 mod git_faults;
 mod git_network;
+mod git_pull_request;
 mod git_sha256;
 mod graph;
 mod hostile;

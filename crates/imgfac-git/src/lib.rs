@@ -31,7 +31,7 @@ pub use crate::{
     interrupt::end_with_the_program,
     process::{Author, Git, Settings},
     remote::RemoteUrl,
-    repository::{Draft, Edit, Pushed, Repository},
+    repository::{Content, Draft, Edit, Entry, Pushed, Repository},
     sources::{Fetched, Sources, Wanted},
     tree::{FileError, Tree},
 };

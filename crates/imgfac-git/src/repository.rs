@@ -36,8 +36,27 @@ pub struct Repository {
 pub struct Edit<'e> {
     /// Below the root of the repository.
     pub path: String,
-    /// The whole text; `None` removes the file.
-    pub text: Option<&'e str>,
+    /// What becomes of it.
+    pub content: Content<'e>,
+}
+
+/// What becomes of a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Content<'e> {
+    /// A plain file with this text.
+    Text(&'e str),
+    /// What another commit has there.
+    Entry(Entry),
+    /// There is none any more.
+    Removed,
+}
+
+/// A file as a commit has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// Git's mode, such as `100644`.
+    mode: String,
+    id: String,
 }
 
 /// A commit in the making.
@@ -93,6 +112,8 @@ impl Format {
 
 /// A branch is kept under this name while it is worked with.
 const TIP: &str = "refs/imgfac/tip";
+/// And a second one under this.
+const SECOND: &str = "refs/imgfac/second";
 
 impl Repository {
     /// An empty repository in a temporary folder, to work with a remote without a checkout.
@@ -272,6 +293,112 @@ impl Repository {
         Ok((output.status.success() && !id.is_empty()).then_some(id))
     }
 
+    /// Fetches another branch and gives the commit it points at; `None` when the remote has no
+    /// such branch.
+    ///
+    /// # Errors
+    /// When the remote cannot be reached.
+    pub fn fetch_if_there(&self, branch: &str) -> Result<Option<String>, Error> {
+        if self.remote_tip(branch)?.is_none() {
+            return Ok(None);
+        }
+        self.fetch_branches(&[(branch, SECOND.to_owned())])?;
+        self.resolve(SECOND)
+    }
+
+    /// The newest commit that the branches of [`Repository::fetch`] and
+    /// [`Repository::fetch_if_there`] have in common; `None` when they share no history. History
+    /// that is not here is fetched as far as it takes.
+    ///
+    /// # Errors
+    /// When the remote cannot be reached.
+    pub fn common_ancestor(&self, one: &str, two: &str) -> Result<Option<String>, Error> {
+        for more in ["", "--deepen=50", "--deepen=1000", "--unshallow"] {
+            if !more.is_empty() && !self.fetch_history(more)? {
+                break;
+            }
+            let output = self
+                .call("merge-base")
+                .args(["merge-base", one, two])
+                .run()?;
+            let id = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+            if output.status.success() && !id.is_empty() {
+                return Ok(Some(id));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Fetches more history of what was fetched; `false` when all of it is here.
+    fn fetch_history(&self, more: &str) -> Result<bool, Error> {
+        let shallow = self
+            .call("rev-parse")
+            .args(["rev-parse", "--is-shallow-repository"])
+            .text()?;
+        let Some(remote) = self.remote.as_ref().filter(|_| shallow == "true") else {
+            return Ok(false);
+        };
+        let tips = [self.resolve(TIP)?, self.resolve(SECOND)?];
+        patiently(|| {
+            let mut call = self.fetch_call(remote, "default").arg(more);
+            if self.sparse {
+                call = call.arg("--filter=blob:none");
+            }
+            call.args(["--end-of-options", remote.for_git()])
+                .args(tips.iter().flatten())
+                .output()
+        })?;
+        Ok(true)
+    }
+
+    /// What differs between two commits, as edits that lead from the first to the second.
+    ///
+    /// # Errors
+    /// When a commit is not here.
+    pub fn edits_between(&self, old: &str, new: &str) -> Result<Vec<Edit<'static>>, Error> {
+        let diff = self
+            .call("diff-tree")
+            .args(["diff-tree", "-r", "-z", "--no-renames", "--raw", old, new])
+            .output()?;
+        let diff = String::from_utf8_lossy(&diff).into_owned();
+        let mut fields = diff.split('\0');
+        let mut edits = Vec::new();
+        while let (Some(header), Some(path)) = (fields.next(), fields.next()) {
+            let words: Vec<&str> = header.split(' ').collect();
+            let [_, mode, _, id, _] = words.as_slice() else {
+                break;
+            };
+            let content = match *mode {
+                "000000" => Content::Removed,
+                mode => Content::Entry(Entry {
+                    mode: mode.to_owned(),
+                    id: (*id).to_owned(),
+                }),
+            };
+            edits.push(Edit {
+                path: path.to_owned(),
+                content,
+            });
+        }
+        Ok(edits)
+    }
+
+    /// The messages of the commits that a branch has beyond another commit, oldest first, without
+    /// those of merges.
+    ///
+    /// # Errors
+    /// When Git fails.
+    pub fn messages(&self, old: &str, new: &str) -> Result<Vec<String>, Error> {
+        let range = format!("{old}..{new}");
+        let list = self
+            .call("log")
+            .args(["log", "--reverse", "--no-merges", "-z", "--format=%B"])
+            .arg(range)
+            .text()?;
+        let messages = list.split('\0').map(|text| text.trim().to_owned());
+        Ok(messages.filter(|text| !text.is_empty()).collect())
+    }
+
     /// The root folder of a commit.
     ///
     /// # Errors
@@ -355,6 +482,12 @@ impl Repository {
     /// from those of the parent, without an index. Its commit stays in the view: the real one is
     /// made by `git commit-tree`, which can sign.
     fn write_tree(&self, draft: &Draft<'_>) -> Result<String, Error> {
+        let entries = draft.edits.iter().filter_map(|edit| match &edit.content {
+            Content::Entry(entry) => Some(entry.id.clone()),
+            Content::Text(_) | Content::Removed => None,
+        });
+        // Those that a partial clone lacks; what they say does not matter here.
+        self.blobs(&entries.collect::<Vec<_>>(), 0)?;
         const SCRATCH: &str = "refs/heads/scratch";
         let mut stream = Vec::new();
         let mut line = |text: &str| {
@@ -367,14 +500,22 @@ impl Repository {
         line("data 0");
         line(&format!("from {}", draft.parent));
         // Removals first: a folder may stand where a file was.
-        for edit in draft.edits.iter().filter(|edit| edit.text.is_none()) {
-            line(&format!("D {}", quoted(&edit.path)));
+        for edit in draft.edits {
+            if edit.content == Content::Removed {
+                line(&format!("D {}", quoted(&edit.path)));
+            }
         }
         for edit in draft.edits {
-            if let Some(text) = edit.text {
-                line(&format!("M 100644 inline {}", quoted(&edit.path)));
-                line(&format!("data {}", text.len()));
-                line(text);
+            match &edit.content {
+                Content::Text(text) => {
+                    line(&format!("M 100644 inline {}", quoted(&edit.path)));
+                    line(&format!("data {}", text.len()));
+                    line(text);
+                }
+                Content::Entry(Entry { mode, id }) => {
+                    line(&format!("M {mode} {id} {}", quoted(&edit.path)));
+                }
+                Content::Removed => {}
             }
         }
         line("done");
@@ -512,11 +653,13 @@ impl Repository {
         if self.temporary.is_some() {
             return;
         }
-        // It is only untidy if it stays.
-        let _ = self
-            .call("update-ref")
-            .args(["update-ref", "-d", TIP])
-            .run();
+        for name in [TIP, SECOND] {
+            // It is only untidy if it stays.
+            let _ = self
+                .call("update-ref")
+                .args(["update-ref", "-d", name])
+                .run();
+        }
     }
 }
 

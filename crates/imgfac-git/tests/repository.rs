@@ -12,7 +12,7 @@ use std::process::Command;
 use std::sync::Arc;
 
 use imgfac_git::{
-    Address, Draft, Edit, FileError, Git, Pushed, Repository, Settings, Sources, Wanted,
+    Address, Content, Draft, Edit, FileError, Git, Pushed, Repository, Settings, Sources, Wanted,
 };
 
 const TIME: &str = "2026-11-23T12:00:00Z";
@@ -204,7 +204,7 @@ fn a_remote_that_is_not_there_has_the_words_of_git() {
 fn commit(repository: &Repository, tip: &str, path: &str, text: Option<&str>) -> Option<String> {
     let edits = [Edit {
         path: path.into(),
-        text,
+        content: text.map_or(Content::Removed, Content::Text),
     }];
     let draft = Draft {
         parent: tip,

@@ -8,13 +8,14 @@
 mod backoff;
 mod message;
 mod place;
+mod pull_request;
 
 use std::io;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use clap::Args;
-use imgfac_git::{Advance, Draft, Edit, Git, Pushed};
+use imgfac_git::{Advance, Content, Draft, Edit, Git, Pushed};
 use imgfac_model::{Branch, Delay, RelativePath};
 use imgfac_state::{CommittedFiles, FileChange};
 
@@ -108,11 +109,25 @@ pub(crate) fn run<O: Operation>(
     result
 }
 
+/// What a run works on, and where its commit goes.
+struct Base {
+    /// Configuration and state are read from this commit, and what changes goes on top of it.
+    commit: String,
+    /// Dockerfiles of the same repository are read from this one.
+    sources: String,
+    /// The branch that is pushed to.
+    branch: String,
+    /// What it points at; `None` when it is not there yet.
+    old: Option<String>,
+}
+
 /// What one attempt came to.
 enum Attempt {
     Nothing,
     Committed(CommitReport),
     Overtaken(String),
+    /// The branch does not take pushes, and a pull request is wanted then.
+    Protected(String),
 }
 
 fn attempts<O: Operation>(
@@ -126,19 +141,22 @@ fn attempts<O: Operation>(
     let (mut failures, mut overtaken) = (0, 0);
     let mut nowhere = io::sink();
     let mut ours: Option<String> = None;
+    let mut protected: Option<String> = None;
+    let mut heard = false;
     loop {
         let started = Instant::now();
-        let base = match base(push, place) {
+        let base = match base(push, place, protected.is_some()) {
             Ok(base) => base,
-            Err(error) if push && error.is_transient() => {
+            Err(Failure::Git(error)) if push && error.is_transient() => {
                 failures += 1;
                 network_failed(error, failures, &backoff)?;
                 continue;
             }
-            Err(error) => return Err(error.into()),
+            Err(Failure::Git(error)) => return Err(error.into()),
+            Err(Failure::Refused(error)) => return Err(error),
         };
-        let first = overtaken == 0 && failures == 0;
-        let (factory, applied) = if first {
+        let (factory, applied) = if !heard {
+            heard = true;
             apply(context, &mut operation, git, place, &base)?
         } else {
             let mut silent = context.silent(&mut nowhere);
@@ -149,7 +167,7 @@ fn attempts<O: Operation>(
         }
         let attempt = match (&ours, applied.files.is_empty()) {
             // The answer to the last push was lost, but the push was not.
-            (Some(commit), _) if *commit == base => {
+            (Some(commit), _) if *commit == base.commit => {
                 Ok(Attempt::Committed(place.report(commit, push)))
             }
             (_, true) => Ok(Attempt::Nothing),
@@ -158,28 +176,43 @@ fn attempts<O: Operation>(
         match attempt {
             Ok(Attempt::Nothing) => {
                 // A run that was killed after its push left the checkout behind.
-                if push
-                    && place.head != base
-                    && let Some(note) = place.follow(&base)?
-                {
+                let mut notes = match push && place.head != base.sources {
+                    true => Vec::from_iter(place.follow(&base.sources)?),
+                    false => Vec::new(),
+                };
+                if protected.is_some() && base.old.is_some() {
+                    notes.push(pull_request::has_it(place, &base.branch));
+                }
+                for note in notes {
                     writeln!(context.err, "{WARNING}note:{WARNING:#} {}", clean(&note))?;
                 }
                 return operation.finish(context, &factory, applied, None);
             }
             Ok(Attempt::Committed(mut report)) => {
                 report.overtaken = overtaken;
+                let followed = match &protected {
+                    // The commit is not on the branch that the checkout follows.
+                    Some(reason) => {
+                        report.notes.push(pull_request::open_it(place, reason));
+                        report.branch = Some(base.branch);
+                        &base.sources
+                    }
+                    None => &report.id,
+                };
                 if push {
-                    report.notes.extend(place.follow(&report.id)?);
+                    let note = place.follow(followed)?;
+                    report.notes.extend(note);
                 }
                 return operation.finish(context, &factory, applied, Some(report));
             }
+            Ok(Attempt::Protected(reason)) => protected = Some(reason),
             Ok(Attempt::Overtaken(reason)) => {
                 overtaken += 1;
                 tracing::info!(reason = %clean(&reason), overtaken, "another writer was faster; trying again");
                 if !backoff.wait(started.elapsed()) {
                     return Err(CliError::failed(format!(
                         "others pushed to {} {overtaken} times while this run tried to; nothing was changed",
-                        place.branch_name()
+                        base.branch
                     ))
                     .with_hint("run it again, or give it more time with --push-timeout"));
                 }
@@ -208,12 +241,22 @@ fn network_failed(
     Ok(())
 }
 
-/// The commit that a run works on.
-fn base(push: bool, place: &Place) -> Result<String, imgfac_git::Error> {
-    if push {
-        return place.repository.fetch(&place.branch_name());
+/// What a run works on: the branch, or what waits for it when it does not take pushes.
+fn base(push: bool, place: &Place, protected: bool) -> Result<Base, Failure> {
+    if protected {
+        return pull_request::base(place);
     }
-    Ok(place.head.clone())
+    let branch = place.branch_name();
+    let commit = match push {
+        true => place.repository.fetch(&branch)?,
+        false => place.head.clone(),
+    };
+    Ok(Base {
+        sources: commit.clone(),
+        old: Some(commit.clone()),
+        commit,
+        branch,
+    })
 }
 
 /// Does the operation on a commit, and leaves out the files that Git ignores.
@@ -222,10 +265,10 @@ fn apply<O: Operation>(
     operation: &mut O,
     git: &Git,
     place: &Place,
-    base: &str,
+    base: &Base,
 ) -> Result<(Factory<CommittedFiles>, Applied<O::Outcome>), CliError> {
     let push = operation.publish().push;
-    let tree = place.repository.tree(base)?;
+    let tree = place.repository.tree(&base.commit)?;
     let folder = tree.folder(&place.prefix)?.ok_or_else(|| {
         CliError::failed(format!(
             "{} has no folder {}",
@@ -243,8 +286,8 @@ fn apply<O: Operation>(
     let round = Round {
         git,
         own: Own::Commit {
-            tree,
-            commit: base,
+            tree: place.repository.tree(&base.sources)?,
+            commit: &base.sources,
             serves: &serves,
         },
         local: !push,
@@ -278,7 +321,7 @@ impl From<CliError> for Failure {
 fn publish<O: Operation>(
     operation: &O,
     place: &Place,
-    base: &str,
+    base: &Base,
     applied: &Applied<O::Outcome>,
     ours: &mut Option<String>,
 ) -> Result<Attempt, Failure> {
@@ -290,15 +333,15 @@ fn publish<O: Operation>(
         .iter()
         .map(|change| Edit {
             path: place.in_repository(change.path()),
-            text: match change {
-                FileChange::Write { text, .. } => Some(text),
-                FileChange::Remove { .. } => None,
+            content: match change {
+                FileChange::Write { text, .. } => Content::Text(text),
+                FileChange::Remove { .. } => Content::Removed,
             },
         })
         .collect();
     let message = message::message(operation.command(), &applied.changes, &applied.files);
     let draft = Draft {
-        parent: base,
+        parent: &base.commit,
         edits: &edits,
         message: &message,
         time: &Context::now()?,
@@ -307,7 +350,7 @@ fn publish<O: Operation>(
         return Ok(Attempt::Nothing);
     };
     if !push {
-        return match place.advance(base, &commit)? {
+        return match place.advance(&base.commit, &commit)? {
             Advance::Done => Ok(Attempt::Committed(place.report(&commit, false))),
             Advance::Blocked(reason) => Err(CliError::failed(format!(
                 "the checkout cannot take the commit: {reason}; nothing was changed"
@@ -316,44 +359,24 @@ fn publish<O: Operation>(
         };
     }
     *ours = Some(commit.clone());
-    let branch = place.branch_name();
-    match place.repository.push(&commit, &branch, Some(base))? {
+    let (branch, target) = (&base.branch, place.branch_name());
+    match place
+        .repository
+        .push(&commit, branch, base.old.as_deref())?
+    {
         Pushed::Done => Ok(Attempt::Committed(place.report(&commit, true))),
         Pushed::Overtaken(reason) => Ok(Attempt::Overtaken(reason)),
-        Pushed::Refused(reason) if pull_request => to_own_branch(place, &commit, &branch, &reason),
+        Pushed::Refused(reason) if *branch != target => Err(CliError::failed(format!(
+            "{} takes neither {target} nor {branch}: {reason}",
+            place.repository.remote_name()
+        ))
+        .into()),
+        Pushed::Refused(reason) if pull_request => Ok(Attempt::Protected(reason)),
         Pushed::Refused(reason) => Err(CliError::failed(format!(
             "{branch} of {} does not take the commit: {reason}",
             place.repository.remote_name()
         ))
         .with_hint("let this account push to the branch, or add --pull-request")
-        .into()),
-    }
-}
-
-/// Pushes the commit to a branch that a pull request can be made of: always the same one, so that
-/// a later run takes the place of an earlier one.
-fn to_own_branch(
-    place: &Place,
-    commit: &str,
-    branch: &str,
-    reason: &str,
-) -> Result<Attempt, Failure> {
-    let own = format!("imgfac/update-{branch}");
-    let old = place.repository.remote_tip(&own)?;
-    match place.repository.push(commit, &own, old.as_deref())? {
-        Pushed::Done => {
-            let mut report = place.report(commit, true);
-            report.branch = Some(own);
-            report.notes.push(format!(
-                "{branch} does not take pushes ({reason}): open a pull request from this branch"
-            ));
-            Ok(Attempt::Committed(report))
-        }
-        Pushed::Overtaken(reason) => Ok(Attempt::Overtaken(reason)),
-        Pushed::Refused(reason) => Err(CliError::failed(format!(
-            "{} takes neither {branch} nor {own}: {reason}",
-            place.repository.remote_name()
-        ))
         .into()),
     }
 }
