@@ -335,6 +335,57 @@ fn a_push_reads_no_folder_that_the_remote_names() {
     assert!(own.contains("now stands on of-this-machine-2"), "{own}");
 }
 
+#[test]
+fn a_push_names_what_is_edited_and_left_out() {
+    let sandbox = sandbox();
+    state_repository(&sandbox);
+    assert!(in_work(&sandbox, &["-C", "factory", "sync", "--push"]).starts_with("exit 0"));
+    for path in [
+        "images.yaml",
+        "state/images/web.yaml",
+        "dist/image-factory.k8s.yaml",
+    ] {
+        let path = format!("work/factory/{path}");
+        let text = sandbox.read(&path) + "# edited\n";
+        sandbox.write(&path, text);
+    }
+    sandbox.write("work/factory/notes", "mine\n");
+    sandbox.write("work/README.md", "edited\n");
+    assert_snapshot!(in_work(&sandbox, &["-C", "factory", "analyze", "--push"]), @"
+    exit 0
+    --- stdout
+    factory  1 image: 1 built by us, 0 watched; 1 base
+
+    Nothing changed, nothing written.
+    --- stderr
+    warning: a push works on the remote branch, without what is edited here: factory/dist/image-factory.k8s.yaml, factory/images.yaml, factory/state/images/web.yaml
+    ");
+}
+
+#[test]
+fn a_factory_that_is_not_committed_is_named() {
+    let sandbox = sandbox();
+    state_repository(&sandbox);
+    sandbox.write("work/new/images.yaml", "[]\n");
+    let mut said = String::new();
+    for how in ["--commit", "--push"] {
+        said.push_str(&in_work(&sandbox, &["-C", "new", "analyze", how]));
+    }
+    assert_snapshot!(said, @"
+    exit 1
+    --- stdout
+    --- stderr
+    error: main has no folder new
+    hint: commit the factory directory first
+    exit 1
+    --- stdout
+    --- stderr
+    warning: a push works on the remote branch, without what is edited here: new/images.yaml
+    error: main of origin has no folder new
+    hint: commit and push the factory directory first, or name it with --image-factory-dir
+    ");
+}
+
 /// A run that was killed right after its push leaves the checkout behind; the next one has nothing
 /// to push, and brings it along.
 #[test]

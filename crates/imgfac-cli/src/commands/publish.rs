@@ -97,11 +97,11 @@ pub(crate) fn run<O: Operation>(
     let place = Place::find(context, operation.publish(), git)?;
     if operation.publish().push
         && !context.quiet
-        && let Some(files) = place.local_edits(&[])?
+        && let Some(files) = place.left_out()?
     {
         writeln!(
             context.err,
-            "{WARNING}warning:{WARNING:#} what is not committed is not part of this run: {files}"
+            "{WARNING}warning:{WARNING:#} a push works on the remote branch, without what is edited here: {files}"
         )?;
     }
     let result = attempts(context, operation, git, &place);
@@ -275,9 +275,12 @@ fn apply<O: Operation>(
             place.commit_name(push),
             place.prefix
         ))
-        .with_hint(
-            "commit and push the factory directory first, or name it with --image-factory-dir",
-        )
+        .with_hint(match push {
+            true => {
+                "commit and push the factory directory first, or name it with --image-factory-dir"
+            }
+            false => "commit the factory directory first",
+        })
     })?;
     let files = CommittedFiles::open(folder, place.shown.clone())?;
     let mut factory = Factory::read(files, None)?.checked(context)?;

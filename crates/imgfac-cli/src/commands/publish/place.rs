@@ -44,6 +44,11 @@ fn is_configuration(path: &str) -> bool {
         || (path.starts_with("images.d/") && path.ends_with(".yaml"))
 }
 
+/// Whether a file is the program's: what it reads, and what it writes.
+fn is_ours(path: &str) -> bool {
+    is_configuration(path) || path.starts_with("state/") || path.starts_with("dist/")
+}
+
 impl Place {
     /// Finds the repository of the factory directory.
     pub(super) fn find(
@@ -208,7 +213,8 @@ impl Place {
 
     /// What a run reads must be committed, and what it writes must not be edited.
     pub(super) fn refuse_local_edits(&self, changes: &[FileChange]) -> Result<(), CliError> {
-        match self.local_edits(changes)? {
+        let changed: BTreeSet<&str> = changes.iter().map(FileChange::path).collect();
+        match self.local_edits(|path| is_configuration(path) || changed.contains(path))? {
             None => Ok(()),
             Some(files) => Err(CliError::failed(format!(
                 "these files have changes that are not committed: {files}; nothing was changed"
@@ -217,8 +223,13 @@ impl Place {
         }
     }
 
-    /// The files with local edits among the configuration and those of the changes, for people.
-    pub(super) fn local_edits(&self, changes: &[FileChange]) -> Result<Option<String>, CliError> {
+    /// The program's files with local edits, for people: a push does not look at them.
+    pub(super) fn left_out(&self) -> Result<Option<String>, CliError> {
+        self.local_edits(is_ours)
+    }
+
+    /// The files of the factory directory with local edits that count, for people.
+    fn local_edits(&self, counts: impl Fn(&str) -> bool) -> Result<Option<String>, CliError> {
         const SHOWN: usize = 10;
         let Some(checkout) = &self.checkout else {
             return Ok(None);
@@ -228,11 +239,10 @@ impl Place {
             "" => Some(edit.clone()),
             prefix => Some(edit.strip_prefix(prefix)?.strip_prefix('/')?.to_owned()),
         };
-        let changed: BTreeSet<&str> = changes.iter().map(FileChange::path).collect();
         let files: Vec<String> = edits
             .iter()
             .filter_map(below)
-            .filter(|path| is_configuration(path) || changed.contains(path.as_str()))
+            .filter(|path| counts(path))
             .map(|path| render::clean(&self.shown.join(path).display().to_string()))
             .collect();
         let mut list = files
