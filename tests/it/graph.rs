@@ -138,6 +138,22 @@ fn a_check_that_finds_nothing_passes() {
 }
 
 #[test]
+fn bases_past_their_end_of_life_are_found_and_near_ends_noted() {
+    let factory = factory(false);
+    let settings = "workspaces: [../shop]\nendOfLife:\n  golang:1*: 2026-11-22\n  node:22: 2027-02-21\n  debian:*: 2027-02-22\n";
+    factory.write("f/imgfac.yaml", settings);
+    let check = ["graph", "-C", "f", "--check=end-of-life"];
+    assert_snapshot!(factory.run(&check));
+    assert_snapshot!(factory.run(&[&check[..], &["--format", "json"]].concat()));
+    factory.write(
+        "f/imgfac.yaml",
+        settings.replace("2026-11-22", "2026-11-23"),
+    );
+    let outcome = factory.run(&check);
+    assert_eq!(outcome.code, 0, "{outcome}");
+}
+
+#[test]
 fn what_makes_no_sense_is_refused() {
     let factory = factory(false);
     assert_snapshot!(factory.run(&["graph", "-C", "f", "--image", "node:23"]));

@@ -17,6 +17,10 @@ use crate::graph::factory;
 fn hostile_factory() -> Sandbox {
     let sandbox = factory(true);
     sandbox.write(
+        "f/imgfac.yaml",
+        "workspaces: [../shop]\nendOfLife: {golang:1: 2025-08-01, node:22: 2027-04-30}\n",
+    );
+    sandbox.write(
         "f/images.d/hostile.yaml",
         "- name: hostile\n  registry: ghcr.io\n  repository: acme/hostile\n  source: {repo: acme/shop, dockerfile: 'a <b>\"&/Dockerfile'}\n",
     );

@@ -88,6 +88,16 @@ for (const [name, options] of [
   assert.deepEqual(wrong, []);
 }
 
+// The end of a base's life is told, found and filtered by.
+{
+  const { page, wrong } = await open({}, "#base%2Fgolang-1");
+  assert.match(await page.locator("#detail").textContent(), /past its end of life \(2025-08-01\)/);
+  await page.getByRole("searchbox", { name: "Search" }).fill("end of life");
+  assert.deepEqual(await names(page), ["golang:1", "node:22"]);
+  assert.match(await page.locator("tbody").textContent(), /unobserved, end of life 2027-04-30/);
+  assert.deepEqual(wrong, []);
+}
+
 // The picture is used with keys alone: from a base over what stands on it, and back.
 {
   const { page, wrong } = await open({});

@@ -15,7 +15,7 @@ pub(crate) fn graph(configuration: &Configuration, fleet: &Fleet) -> Graph {
         .bases
         .iter()
         .map(|(name, stored)| (name, &stored.state));
-    Graph::new(&configuration.settings.defaults, images, bases)
+    Graph::new(&configuration.settings, images, bases)
 }
 
 /// Where the entry of an image is written.

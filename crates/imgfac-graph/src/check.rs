@@ -1,5 +1,6 @@
 //! What a fleet could do better without, as far as its graph shows it.
 
+use imgfac_model::Day;
 use petgraph::graph::NodeIndex;
 
 use crate::graph::Graph;
@@ -27,6 +28,15 @@ impl Graph {
         self.nodes()
             .filter(|(_, node)| node.status == Status::Pinned)
             .map(|(index, _)| index)
+            .collect()
+    }
+
+    /// Bases that somebody set a last day for, with the number of days until then: less than 0 when
+    /// it is past.
+    #[must_use]
+    pub fn ends_of_life(&self, today: Day) -> Vec<(NodeIndex, i64)> {
+        self.nodes()
+            .filter_map(|(index, node)| Some((index, today.days_until(node.end_of_life?))))
             .collect()
     }
 }

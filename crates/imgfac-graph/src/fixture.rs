@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use imgfac_model::{
-    BaseName, BaseState, Defaults, DiscoveryStatus, Enrolment, ImageName, ImageState, ManagedBase,
-    Reference, base_slug,
+    BaseName, BaseState, DiscoveryStatus, Enrolment, ImageName, ImageState, ManagedBase, Reference,
+    Settings, base_slug,
 };
 
 use crate::graph::{Graph, Image};
@@ -78,7 +78,7 @@ pub(crate) fn graph(lines: &str) -> Graph {
         })
         .collect();
     Graph::new(
-        &Defaults::default(),
+        &settings(),
         images.iter().map(|(enrolment, state)| Image {
             enrolment,
             state: Some(state),
@@ -86,6 +86,16 @@ pub(crate) fn graph(lines: &str) -> Graph {
         }),
         bases.iter().map(|(name, state)| (name, state)),
     )
+}
+
+/// Settings in which some base is past its end.
+fn settings() -> Settings {
+    let mut settings = Settings::default();
+    let day = "2025-05-01".parse().unwrap();
+    settings
+        .end_of_life
+        .insert("golang:1".parse().unwrap(), day);
+    settings
 }
 
 /// A managed image of a name.
@@ -143,7 +153,7 @@ pub(crate) fn hostile() -> Graph {
         ..ImageState::default()
     };
     Graph::new(
-        &Defaults::default(),
+        &Settings::default(),
         [Image {
             enrolment: &enrolment,
             state: Some(&state),

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, HashMap};
 
 use imgfac_model::{
-    BaseName, BaseState, Defaults, Delay, DiscoveryStatus, Enrolment, ImageState, Reference,
-    nearest,
+    BaseName, BaseState, Defaults, Delay, DiscoveryStatus, EndOfLife, Enrolment, ImageState,
+    Reference, Settings, nearest,
 };
 use petgraph::Direction;
 use petgraph::graph::{DiGraph, NodeIndex};
@@ -44,9 +44,9 @@ pub struct NotFound {
 }
 
 impl Graph {
-    /// Builds the graph; `defaults` are those of the factory's settings.
+    /// Builds the graph of a factory.
     pub fn new<'a>(
-        defaults: &Defaults,
+        settings: &'a Settings,
         images: impl IntoIterator<Item = Image<'a>>,
         bases: impl IntoIterator<Item = (&'a BaseName, &'a BaseState)>,
     ) -> Self {
@@ -54,13 +54,13 @@ impl Graph {
             .into_iter()
             .map(|image| (image.enrolment.name.as_str(), image))
             .collect();
-        let mut builder = Builder::default();
+        let mut builder = Builder::new(&settings.end_of_life);
         for image in images.values() {
-            builder.image(image, defaults);
+            builder.image(image, &settings.defaults);
         }
         let bases: BTreeMap<&BaseName, &BaseState> = bases.into_iter().collect();
         for (name, state) in bases {
-            let index = builder.base(base(name, state));
+            let index = builder.base(base(name, state, &settings.end_of_life));
             builder.references.insert(index, &state.reference);
         }
         for image in images.values().filter(|image| image.enrolment.is_managed()) {
@@ -171,8 +171,8 @@ impl Graph {
     }
 }
 
-#[derive(Default)]
 struct Builder<'a> {
+    end_of_life: &'a EndOfLife,
     graph: DiGraph<Node, Edge>,
     images: BTreeMap<String, NodeIndex>,
     bases: BTreeMap<String, NodeIndex>,
@@ -181,6 +181,16 @@ struct Builder<'a> {
 }
 
 impl<'a> Builder<'a> {
+    fn new(end_of_life: &'a EndOfLife) -> Self {
+        Self {
+            end_of_life,
+            graph: DiGraph::default(),
+            images: BTreeMap::new(),
+            bases: BTreeMap::new(),
+            references: HashMap::new(),
+        }
+    }
+
     fn image(&mut self, image: &Image<'_>, defaults: &Defaults) {
         let node = enrolled(image, defaults);
         let name = node.name.clone();
@@ -198,7 +208,7 @@ impl<'a> Builder<'a> {
     fn base_called(&mut self, name: &str, reference: Option<&Reference>) -> NodeIndex {
         match self.bases.get(name) {
             Some(index) => *index,
-            None => self.base(missing(name, reference)),
+            None => self.base(missing(name, reference, self.end_of_life)),
         }
     }
 
@@ -296,10 +306,11 @@ fn enrolled(image: &Image<'_>, defaults: &Defaults) -> Node {
             let (host, repo, branch) = (source.host(), &source.repo, &source.branch);
             format!("{host}/{repo} {branch} {}", source.dockerfile)
         }),
+        end_of_life: None,
     }
 }
 
-fn base(name: &BaseName, state: &BaseState) -> Node {
+fn base(name: &BaseName, state: &BaseState, end_of_life: &EndOfLife) -> Node {
     let pinned = state.pinned_digest();
     let digest = state
         .current_digest
@@ -321,10 +332,11 @@ fn base(name: &BaseName, state: &BaseState) -> Node {
         changed: state.last_updated.clone(),
         policy: None,
         source: None,
+        end_of_life: end_of_life.of(&state.reference),
     }
 }
 
-fn missing(name: &str, reference: Option<&Reference>) -> Node {
+fn missing(name: &str, reference: Option<&Reference>, end_of_life: &EndOfLife) -> Node {
     Node {
         kind: Kind::Base,
         name: name.to_owned(),
@@ -339,5 +351,6 @@ fn missing(name: &str, reference: Option<&Reference>) -> Node {
         changed: None,
         policy: None,
         source: None,
+        end_of_life: reference.and_then(|reference| end_of_life.of(reference)),
     }
 }

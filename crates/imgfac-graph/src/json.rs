@@ -37,6 +37,7 @@ struct JsonNode<'g> {
     auto_rebuild: Option<bool>,
     criticality: Option<&'static str>,
     source: Option<&'g str>,
+    end_of_life: Option<String>,
     wave: Option<usize>,
     in_cycle: bool,
 }
@@ -84,6 +85,7 @@ impl<'g> JsonGraph<'g> {
                 auto_rebuild: policy.map(|policy| policy.auto),
                 criticality: policy.map(|policy| policy.criticality.as_str()),
                 source: node.source.as_deref(),
+                end_of_life: node.end_of_life.map(|day| day.to_string()),
                 wave: graph.order().wave(index),
                 in_cycle: graph.order().in_cycle(index),
             }

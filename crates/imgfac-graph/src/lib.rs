@@ -8,7 +8,7 @@
 //!
 //! ```
 //! use imgfac_graph::{Graph, Image, View, mermaid};
-//! use imgfac_model::{Defaults, Enrolment, ImageState, ManagedBase};
+//! use imgfac_model::{Enrolment, ImageState, ManagedBase, Settings};
 //!
 //! let enrolment = |name: &str| -> Enrolment {
 //!     serde_json::from_str(&format!(
@@ -27,8 +27,9 @@
 //!     ..ImageState::default()
 //! };
 //! let image = |enrolment, state| Image { enrolment, state, unreadable: false };
+//! let settings = Settings::default();
 //! let images = [image(&base, None), image(&app, Some(&state))];
-//! let graph = Graph::new(&Defaults::default(), images, []);
+//! let graph = Graph::new(&settings, images, []);
 //! let app = graph.find("app").unwrap();
 //! assert_eq!(graph.order().wave(app), Some(1));
 //! assert!(mermaid(&View::all(&graph)).contains("image_base --> image_app"));

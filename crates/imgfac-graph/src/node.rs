@@ -1,6 +1,6 @@
 //! What the nodes and edges of the graph carry.
 
-use imgfac_model::{Criticality, Delay, Reference};
+use imgfac_model::{Criticality, Day, Delay, Reference};
 
 /// An image of the fleet.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,6 +30,8 @@ pub struct Node {
     pub policy: Option<Policy>,
     /// What a managed image is built from: host, repository, branch and Dockerfile.
     pub source: Option<String>,
+    /// The last day on which a base is cared for, if anybody said so.
+    pub end_of_life: Option<Day>,
 }
 
 /// When and how a managed image is rebuilt.

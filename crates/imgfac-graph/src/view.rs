@@ -241,6 +241,8 @@ impl<'g> View<'g> {
         if self.graph.order().in_cycle(index) {
             lines.push("in a circle".into());
         }
+        // The day, and not whether it is past: a picture follows from the state alone.
+        lines.extend(node.end_of_life.map(|day| format!("end of life {day}")));
         lines.extend(self.notes.get(&index).cloned());
         lines
     }

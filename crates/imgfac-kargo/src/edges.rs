@@ -218,7 +218,7 @@ fn graph(fleet: &Fleet<'_>) -> Graph {
         state: image.state,
         unreadable: false,
     });
-    Graph::new(&fleet.settings.defaults, images, fleet.bases)
+    Graph::new(fleet.settings, images, fleet.bases)
 }
 
 /// A number for the circle of each image that is in one.

@@ -17,6 +17,7 @@
 
 mod delay;
 mod diagnostic;
+mod end_of_life;
 mod enrolment;
 pub mod exit;
 mod name;
@@ -32,6 +33,7 @@ mod text;
 pub use crate::{
     delay::Delay,
     diagnostic::{Code, Diagnostic, FileId, Label, Severity, SourceFiles, Span, nearest},
+    end_of_life::{Day, EndOfLife, ImagePattern},
     enrolment::{Defaults, Enrolment, UpdateTarget},
     name::{BaseName, IMAGE_NAME_LIMIT, ImageName, assign_base_names, base_slug},
     path::RelativePath,

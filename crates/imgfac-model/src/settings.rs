@@ -5,6 +5,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::end_of_life::EndOfLife;
 use crate::enrolment::Defaults;
 use crate::path::RelativePath;
 use crate::policy::ReceiverKind;
@@ -35,6 +36,9 @@ pub struct Settings {
     /// What a waiting rebuild polls; `None` is the API server of the cluster.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub probe: Option<WebUrl>,
+    /// Until when base images are cared for.
+    #[serde(skip_serializing_if = "EndOfLife::is_empty")]
+    pub end_of_life: EndOfLife,
 }
 
 /// How a registry is asked.

@@ -236,6 +236,11 @@ fn settings() -> Value {
                 "items": receiver
             },
             "probe": pattern("What a waiting rebuild polls; default the API server of the cluster", "^https?://"),
+            "endOfLife": {
+                "description": "The last day on which base images are cared for, by image; * in a tag stands for anything",
+                "type": "object",
+                "additionalProperties": pattern("YYYY-MM-DD", r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$")
+            },
         }),
     );
     file("imgfac.yaml of Image Factory", body)

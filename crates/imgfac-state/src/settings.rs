@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 
 use imgfac_model::{
-    Analysis, Code, Criticality, Defaults, Delay, ReceiverKind, Registry, Repository, SecretName,
-    Settings, StateRepository, WebhookReceiver, Workspace,
+    Analysis, Code, Criticality, Day, Defaults, Delay, Diagnostic, EndOfLife, ImagePattern,
+    ReceiverKind, Registry, Repository, SecretName, Settings, StateRepository, WebhookReceiver,
+    Workspace,
 };
 use imgfac_yaml::Node;
 
@@ -20,6 +21,7 @@ pub(crate) const SETTINGS_KEYS: &[&str] = &[
     "registries",
     "webhookReceivers",
     "probe",
+    "endOfLife",
 ];
 /// The keys of `defaults`.
 pub(crate) const DEFAULTS_KEYS: &[&str] = &[
@@ -111,6 +113,9 @@ pub(crate) fn read(root: &Node, decoder: &mut Decoder<'_>) -> Settings {
         settings.webhook_receivers = receivers(node, decoder);
     }
     settings.probe = fields.value(decoder, "probe");
+    if let Some(node) = fields.get("endOfLife") {
+        settings.end_of_life = end_of_life(node, decoder);
+    }
     fields.finish(decoder, SETTINGS_KEYS);
     settings
 }
@@ -150,6 +155,35 @@ fn registries(node: &Node, decoder: &mut Decoder<'_>) -> BTreeMap<String, Regist
         }
     }
     registries
+}
+
+/// A mapping of images, perhaps with stars in their tags, to days.
+fn end_of_life(node: &Node, decoder: &mut Decoder<'_>) -> EndOfLife {
+    let mut known = EndOfLife::default();
+    let Some(images) = decoder.fields(node, "endOfLife") else {
+        return known;
+    };
+    for image in &images.entries {
+        let day = decoder.value::<Day>(image.value, "endOfLife", &[]);
+        let at = decoder.span(image.at.clone());
+        match (image.key.parse::<ImagePattern>(), day) {
+            (Ok(pattern), Some(day)) => {
+                let message = format!("{pattern} has two days in endOfLife");
+                if !known.insert(pattern, day) {
+                    let label = "names the same images as a line above";
+                    decoder.push(Diagnostic::error(Code::DuplicateKey, message, at, label));
+                }
+            }
+            (Ok(_), None) => {}
+            (Err(error), _) => decoder.push(Diagnostic::error(
+                Code::InvalidValue,
+                format!("invalid {} in endOfLife: {}", error.what, error.problem),
+                at,
+                format!("expected {}", error.expected),
+            )),
+        }
+    }
+    known
 }
 
 /// `host` or `host/path`, which stand before the name of an image.

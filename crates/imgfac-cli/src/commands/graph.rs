@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 use imgfac_graph::{Graph, NodeIndex, View};
-use imgfac_model::exit;
+use imgfac_model::{Day, exit};
 
 use crate::context::Context;
 use crate::error::CliError;
@@ -48,14 +48,15 @@ pub(crate) struct GraphArgs {
     /// Every way from an image down to what it stands on
     #[arg(long, num_args = 2, value_names = ["IMAGE", "BASE"], conflicts_with = "check")]
     why: Option<Vec<String>>,
-    /// Exit with 4 if there are circles, bases that nothing needs, or pinned bases
+    /// Exit with 4 if there are circles, or bases that nothing needs, that are pinned, or that are
+    /// past their end of life
     #[arg(
         long,
         value_name = "WHAT",
         num_args = 0..=1,
         require_equals = true,
         value_delimiter = ',',
-        default_missing_value = "cycles,orphans,pinned"
+        default_missing_value = "cycles,orphans,pinned,end-of-life"
     )]
     check: Option<Vec<Check>>,
 }
@@ -86,6 +87,8 @@ enum Check {
     Orphans,
     /// Bases that are pinned to a digest
     Pinned,
+    /// Bases that are past the day that endOfLife in imgfac.yaml has for them
+    EndOfLife,
 }
 
 /// What a command works with.
@@ -93,6 +96,7 @@ struct Asked<'f> {
     factory: &'f Factory,
     graph: &'f Graph,
     now: String,
+    today: Day,
 }
 
 /// An answer: text or JSON, or the part of the graph that it is about.
@@ -117,10 +121,14 @@ pub(crate) fn run(context: &mut Context<'_>, args: GraphArgs) -> Result<u8, CliE
             &cycles,
         )?;
     }
+    let now = Context::now()?;
+    // A time in UTC begins with its day.
+    let today = now.chars().take(10).collect::<String>();
     let asked = Asked {
         factory: &factory,
         graph: &graph,
-        now: Context::now()?,
+        today: today.parse().map_err(CliError::failed)?,
+        now,
     };
     let answer = match (&args.cascade, args.why.as_deref(), &args.check) {
         (Some(base), ..) => Some(cascade::answer(&asked, find(&graph, base)?)?),

@@ -6,6 +6,7 @@ const byId = (id) => document.getElementById(id);
 const [WIDTH, HEIGHT] = picture.node;
 const COLOURS = ["#2f7de1", "#d9622b", "#2a9d63", "#b0479b", "#a58a00", "#7a5cd6", "#12939a", "#d1495b", "#7f8c1f", "#8a6d5b"];
 const ROWS = 1000;
+const DAY = 86_400_000;
 
 // ------------------------------------------------------------------------------------- the graph
 
@@ -20,7 +21,7 @@ const nodes = graph.nodes.map((node, at) => ({
   y: picture.nodes[at][1],
   bases: [],
   dependents: [],
-  text: `${node.name} ${node.image} ${picture.labels[at][2]}`.toLowerCase(),
+  text: `${node.name} ${node.image} ${picture.labels[at][2]}${node.endOfLife ? ` end of life ${node.endOfLife}` : ""}`.toLowerCase(),
 }));
 const circles = new Set(graph.cycles.flatMap((cycle) => cycle.edges.map((edge) => `${edge.image}>${edge.base}`)));
 const edges = graph.edges.map((edge, at) => ({
@@ -55,8 +56,15 @@ for (const node of nodes) node.above = reach(node.at, "dependents").size;
 function age(node) {
   const [since, now] = [Date.parse(node.changed), Date.parse(asOf)];
   if (Number.isNaN(since) || since > now) return "";
-  const days = Math.floor((now - since) / 86_400_000);
+  const days = Math.floor((now - since) / DAY);
   return days === 1 ? "1 day" : `${days} days`;
+}
+
+/// Whether the last day of a base is past; days of this form compare as text.
+const past = (node) => (node.endOfLife ?? "9999") < asOf.slice(0, 10);
+function ending(node) {
+  if (node.endOfLife === null) return "";
+  return past(node) ? `past its end of life (${node.endOfLife})` : `end of life ${node.endOfLife}`;
 }
 
 // ------------------------------------------------------------------------------------- the state
@@ -177,7 +185,7 @@ function drawLayer(ratio, width, height) {
 }
 
 function look(node) {
-  const bad = node.inCycle || node.status === "failed" || node.status === "unreadable";
+  const bad = node.inCycle || node.status === "failed" || node.status === "unreadable" || past(node);
   const kind = node.status === "pinned" ? "pinned" : node.kind;
   return {
     fill: bad ? colours.failed : colours[kind],
@@ -442,6 +450,7 @@ function detail() {
     ["Kind", node.kind],
     ["Status", node.inCycle ? `${node.status}; in a circle, so left out of automatic rebuilds` : node.status],
     ["Failed", node.error],
+    ["Support", ending(node)],
     ["Version", node.version],
     ["Digest", node.digest ?? "not known"],
     ["Since", node.changed && (since ? `${node.changed} (${since})` : node.changed)],
@@ -469,7 +478,7 @@ function detail() {
 const columns = [
   ["name", "Image", (node) => node.full],
   ["kind", "Kind", (node) => node.kind],
-  ["status", "Status", (node) => (node.inCycle ? `${node.status}, circle` : node.status)],
+  ["status", "Status", (node) => [node.status, node.inCycle ? "circle" : "", ending(node)].filter(Boolean).join(", ")],
   ["registry", "Registry", (node) => node.registry],
   ["wave", "Wave", (node) => node.wave ?? ""],
   ["bases", "Stands on", (node) => node.bases.length],
@@ -583,7 +592,7 @@ function legend() {
     ["base image", { kind: "base", status: "observed" }],
     ["pinned", { kind: "base", status: "pinned" }],
     ["not yet analysed, or without state", { kind: "managed", status: "pending" }],
-    ["failed or in a circle", { kind: "managed", status: "failed" }],
+    ["failed, in a circle, or past its end of life", { kind: "managed", status: "failed" }],
   ];
   byId("legend").replaceChildren(...samples.map(([text, node]) => {
     const key = element("canvas");

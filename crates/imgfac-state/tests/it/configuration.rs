@@ -340,6 +340,42 @@ probe: ftp://x
 }
 
 #[test]
+fn ends_of_life_are_checked() {
+    assert_snapshot!(check(&[("imgfac.yaml", "\
+endOfLife:
+  node:16*: 2023-09-11
+  docker.io/library/node:16*: 2024-09-11
+  'Node:18': 2025-04-30
+  ../x: 2025-04-30
+  debian@sha256:1: 2025-04-30
+  golang:1.20: soon
+  golang:1.21: 2024-02-30
+  golang:1.22: [2024-02-01]
+  golang:1.23:
+")]), @r#"
+    imgfac.yaml:3:3 duplicate-key docker.io/library/node:16* has two days in endOfLife | names the same images as a line above
+    imgfac.yaml:4:3 invalid-value invalid image in endOfLife: repository "Node" must be lower-case | expected an image without digest, such as node:16 or docker.io/library/node:16*; "*" may stand in the tag
+    imgfac.yaml:5:3 invalid-value invalid image in endOfLife: ".." is not a registry: expected a host name with a dot or a port, or localhost | expected an image without digest, such as node:16 or docker.io/library/node:16*; "*" may stand in the tag
+    imgfac.yaml:6:3 invalid-value invalid image in endOfLife: "debian@sha256:1" has a digest | expected an image without digest, such as node:16 or docker.io/library/node:16*; "*" may stand in the tag
+    imgfac.yaml:7:16 invalid-value invalid day: "soon" | expected a day of the calendar as YYYY-MM-DD, such as 2026-04-30
+    imgfac.yaml:8:16 invalid-value invalid day: "2024-02-30" | expected a day of the calendar as YYYY-MM-DD, such as 2026-04-30
+    imgfac.yaml:9:16 wrong-type endOfLife is a list | expected text
+    imgfac.yaml:10:14 wrong-type endOfLife is empty | expected text
+    images:
+    "#);
+    assert_snapshot!(check(&[("imgfac.yaml", "endOfLife: [node:16]\n")]), @"
+    imgfac.yaml:1:12 wrong-type endOfLife is a list | expected a mapping of keys and values
+    images:
+    ");
+    let text = "endOfLife: {node:16*: 2023-09-11, 'debian': \"2030-01-01\"}\n";
+    let configuration =
+        Configuration::from_texts([("imgfac.yaml".to_owned(), text.as_bytes().to_vec())]);
+    assert_eq!(configuration.diagnostics, []);
+    let settings = serde_json::to_string(&configuration.settings.end_of_life).unwrap();
+    assert_snapshot!(settings, @r#"{"docker.io/library/debian:latest":"2030-01-01","docker.io/library/node:16*":"2023-09-11"}"#);
+}
+
+#[test]
 fn broken_yaml_is_shown_at_its_place() {
     assert_snapshot!(images("- name: a\n\trepository: x\n"), @"
     images.yaml:2:1 invalid-yaml a tab indents this line; use spaces

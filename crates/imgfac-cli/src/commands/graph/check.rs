@@ -7,7 +7,10 @@ use serde_json::json;
 
 use super::{Answer, Asked, Check};
 use crate::fleet_graph::{circle, place, stands_on};
-use crate::render::{self, GOOD, WARNING, clean};
+use crate::render::{self, DIM, GOOD, WARNING, clean};
+
+/// So many days before the end of a base's life are the time to move.
+const SOON: i64 = 90;
 
 /// Something that was found; version 1, keys are only ever added.
 #[derive(Serialize)]
@@ -46,9 +49,31 @@ pub(super) fn answer<'g>(asked: &Asked<'g>, checks: &[Check]) -> Answer<'g> {
             finding(asked, "pinned", message, base)
         }));
     }
+    let mut notes = Vec::new();
+    if checks.contains(&Check::EndOfLife) {
+        for (base, days) in asked.graph.ends_of_life(asked.today) {
+            let Some(day) = asked.graph.node(base).end_of_life else {
+                continue;
+            };
+            let label = label(asked, base);
+            let found = |message| finding(asked, "end-of-life", message, base);
+            match days {
+                ..0 => findings.push(found(format!("{label} is past its end of life, {day}"))),
+                0..=SOON => notes.push(found(format!(
+                    "{label} reaches its end of life on {day}, {}",
+                    match days {
+                        0 => "today".to_owned(),
+                        1 => "tomorrow".to_owned(),
+                        _ => format!("in {days} days"),
+                    }
+                ))),
+                _ => {}
+            }
+        }
+    }
     Answer {
-        text: text(asked, &findings),
-        json: json!({"version": 1, "findings": findings}),
+        text: text(asked, &findings, &notes),
+        json: json!({"version": 1, "findings": findings, "notes": notes}),
         view: None,
         code: if findings.is_empty() {
             exit::DONE
@@ -136,36 +161,36 @@ fn label(asked: &Asked<'_>, node: NodeIndex) -> String {
     asked.graph.node(node).label()
 }
 
-fn text(asked: &Asked<'_>, findings: &[Finding]) -> String {
-    if findings.is_empty() {
-        let counts = View::all(asked.graph).counts();
-        return format!(
-            "{GOOD}ok{GOOD:#}: {counts}, nothing found
-"
-        );
-    }
+fn text(asked: &Asked<'_>, findings: &[Finding], notes: &[Finding]) -> String {
     let mut out = String::new();
     for finding in findings {
-        let Finding {
-            check,
-            message,
-            places,
-            ..
-        } = finding;
-        out.push_str(&format!(
-            "{WARNING}{check}{WARNING:#}: {}\n",
-            clean(message)
-        ));
-        for Place {
-            file,
-            line,
-            column,
-            message,
-        } in places
-        {
-            let file = render::place(asked.factory.store.path(), file);
-            out.push_str(&format!("  {file}:{line}:{column}: {}\n", clean(message)));
-        }
+        let check = finding.check;
+        out.push_str(&format!("{WARNING}{check}{WARNING:#}: "));
+        out.push_str(&told(asked, finding));
+    }
+    for note in notes {
+        out.push_str(&format!("{DIM}note:{DIM:#} "));
+        out.push_str(&told(asked, note));
+    }
+    if findings.is_empty() {
+        let counts = View::all(asked.graph).counts();
+        out.push_str(&format!("{GOOD}ok{GOOD:#}: {counts}, nothing found\n"));
+    }
+    out
+}
+
+/// The message and the places, a line each.
+fn told(asked: &Asked<'_>, finding: &Finding) -> String {
+    let mut out = format!("{}\n", clean(&finding.message));
+    for Place {
+        file,
+        line,
+        column,
+        message,
+    } in &finding.places
+    {
+        let file = render::place(asked.factory.store.path(), file);
+        out.push_str(&format!("  {file}:{line}:{column}: {}\n", clean(message)));
     }
     out
 }
