@@ -11,9 +11,9 @@ fn the_fleet_is_a_table() {
     exit 0
     --- stdout
     IMAGE  KIND      DISCOVERY  WAVE  VERSION  DELAY  STANDS ON
-    base   managed   pending    0     -        7d
+    base   managed   pending    1     -        7d
     redis  external  pending    -     -        7d
-    web    managed   pending    0     -        1d
+    web    managed   pending    1     -        1d
     --- stderr
     ");
     assert_eq!(sandbox.run(&["-C", "factory", "sync"]).code, 0);
@@ -21,9 +21,9 @@ fn the_fleet_is_a_table() {
     exit 0
     --- stdout
     IMAGE  KIND      DISCOVERY  WAVE  VERSION  DELAY  STANDS ON
-    base   managed   success    0     -        7d     debian-12
+    base   managed   success    1     -        7d     debian-12
     redis  external  external   -     -        7d
-    web    managed   success    1     -        1d     base (ours), golang-1.24, node-22
+    web    managed   success    2     -        1d     base (ours), golang-1.24, node-22
     --- stderr
     ");
 }
@@ -45,7 +45,7 @@ fn one_image_is_shown_with_all_that_is_known() {
       digest      not known
       built       not known
       rebuild     1d after a base update, by itself, criticality normal
-      wave        1
+      wave        2
 
     Stands on
       base         ours      ghcr.io/acme/base:1            digest not yet observed
@@ -84,7 +84,7 @@ fn one_image_is_shown_with_all_that_is_known() {
           "needed": true
         }
       ],
-      "wave": 1,
+      "wave": 2,
       "currentVersion": null,
       "currentDigest": null,
       "lastBuilt": null,
@@ -148,9 +148,9 @@ fn a_state_that_cannot_be_used_is_shown_as_such() {
     exit 3
     --- stdout
     IMAGE  KIND      DISCOVERY   WAVE  VERSION  DELAY  STANDS ON
-    base   managed   pending     0     -        7d
+    base   managed   pending     1     -        7d
     redis  external  pending     -     -        7d
-    web    managed   unreadable  0     -        1d
+    web    managed   unreadable  1     -        1d
     --- stderr
     error[unreadable-state]: state/images/web.yaml cannot be used: it is not a mapping of keys and values
      --> factory/state/images/web.yaml:1:1

@@ -59,7 +59,7 @@ for (const [name, options] of [
   const { page, wrong } = await open({});
   assert.match(
     await page.locator("table").ariaSnapshot(),
-    /row "low managed success ghcr\.io 0 1 2( .*)?":[\s\S]*button "low"/,
+    /row "low managed success ghcr\.io 1 1 2( .*)?":[\s\S]*button "low"/,
   );
   assert.equal(await page.locator("tbody tr").count(), 11);
   assert.match(await page.locator("caption").textContent(), /^11 images of 11/);

@@ -126,7 +126,7 @@ fn layers(view: &View<'_>) -> BTreeMap<usize, Vec<NodeIndex>> {
     let mut layers: BTreeMap<usize, Vec<NodeIndex>> = BTreeMap::new();
     for (index, node) in view.nodes() {
         let layer = match (node.kind, view.graph().order().wave(index)) {
-            (Kind::Managed, Some(wave)) => wave + 1,
+            (Kind::Managed, Some(wave)) => wave,
             _ => 0,
         };
         layers.entry(layer).or_default().push(index);
@@ -135,9 +135,9 @@ fn layers(view: &View<'_>) -> BTreeMap<usize, Vec<NodeIndex>> {
 }
 
 fn name(layer: usize) -> String {
-    match layer.checked_sub(1) {
-        None => "upstream".into(),
-        Some(wave) => format!("wave {wave}"),
+    match layer {
+        0 => "upstream".into(),
+        wave => format!("wave {wave}"),
     }
 }
 
@@ -346,7 +346,7 @@ mod tests {
             .iter()
             .map(|(_, name)| name.as_str())
             .collect();
-        assert_eq!(layers, ["upstream", "wave 0", "wave 1", "wave 2"]);
+        assert_eq!(layers, ["upstream", "wave 1", "wave 2", "wave 3"]);
         assert_eq!(
             layout
                 .edges

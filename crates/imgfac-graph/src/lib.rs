@@ -31,7 +31,7 @@
 //! let images = [image(&base, None), image(&app, Some(&state))];
 //! let graph = Graph::new(&settings, images, []);
 //! let app = graph.find("app").unwrap();
-//! assert_eq!(graph.order().wave(app), Some(1));
+//! assert_eq!(graph.order().wave(app), Some(2));
 //! assert!(mermaid(&View::all(&graph)).contains("image_base --> image_app"));
 //! ```
 

@@ -47,9 +47,10 @@ impl Order {
                     .map(|edge| (edge.source(), edge.target()))
             };
             let wave = edges()
-                .filter_map(|(_, base)| order.waves[base.index()].map(|wave| wave + 1))
+                .filter_map(|(_, base)| order.waves[base.index()])
                 .max()
-                .unwrap_or(0);
+                .unwrap_or(0)
+                + 1;
             let mut inside: Vec<_> = edges()
                 .filter(|(_, base)| group.binary_search(base).is_ok())
                 .collect();
@@ -71,7 +72,7 @@ impl Order {
         order
     }
 
-    /// The wave in which an image builds: 0 follows no image of ours, every other one comes after
+    /// The wave in which an image builds: 1 follows no image of ours, every other one comes after
     /// all that it follows. Images of a circle share the wave that the circle would have. `None` for
     /// images that we do not build.
     #[must_use]
@@ -79,16 +80,16 @@ impl Order {
         self.waves.get(node.index()).copied().flatten()
     }
 
-    /// The managed images of every wave, each in the order of nodes.
+    /// The managed images of every wave from 1 on, each in the order of nodes.
     #[must_use]
     pub fn waves(&self) -> Vec<Vec<NodeIndex>> {
         let mut waves: Vec<Vec<NodeIndex>> = Vec::new();
         for (at, wave) in self.waves.iter().enumerate() {
             if let Some(wave) = *wave {
-                if waves.len() <= wave {
-                    waves.resize_with(wave + 1, Vec::new);
+                if waves.len() < wave {
+                    waves.resize_with(wave, Vec::new);
                 }
-                waves[wave].push(NodeIndex::new(at));
+                waves[wave - 1].push(NodeIndex::new(at));
             }
         }
         waves
@@ -197,9 +198,9 @@ mod tests {
             all.sort();
             all.dedup();
             prop_assert_eq!(all.len(), 12);
-            for (wave, images) in waves.iter().enumerate() {
+            for (at, images) in waves.iter().enumerate() {
                 for image in images {
-                    prop_assert_eq!(order.wave(*image), Some(wave));
+                    prop_assert_eq!(order.wave(*image), Some(at + 1));
                 }
             }
 
