@@ -26,20 +26,39 @@ impl<'g> View<'g> {
         Self::new(graph, shown, "all images".into())
     }
 
-    /// The first so many waves and what they stand on.
+    /// The images of the first so many waves and the bases that they name.
     #[must_use]
     pub fn waves(graph: &'g Graph, count: usize) -> Self {
-        let later = |index: NodeIndex| graph.order().wave(index).is_some_and(|wave| wave >= count);
-        let shown: BTreeSet<NodeIndex> = graph
+        let mut shown: BTreeSet<NodeIndex> = graph
             .nodes()
+            .filter(|(_, node)| node.kind != Kind::Base)
             .map(|(index, _)| index)
-            .filter(|index| !later(*index))
+            .filter(|index| graph.order().wave(*index).is_none_or(|wave| wave <= count))
             .collect();
-        let left = graph.nodes().count() - shown.len();
+        let named = shown.iter().flat_map(|image| graph.bases_of(*image));
+        let bases: Vec<NodeIndex> = named
+            .map(|(base, _)| base)
+            .filter(|base| graph.node(*base).kind == Kind::Base)
+            .collect();
+        shown.extend(bases);
+        let hidden = |base: bool| {
+            let hidden = graph.nodes().filter(|(index, node)| {
+                (node.kind == Kind::Base) == base && !shown.contains(index)
+            });
+            hidden.count()
+        };
+        let mut left = Vec::new();
+        if hidden(false) > 0 {
+            left.push(format!("{} of later waves", number(hidden(false), "image")));
+        }
+        if hidden(true) > 0 {
+            let bases = number(hidden(true), "base");
+            left.push(format!("{bases} that no image shown names"));
+        }
         let title = format!("the images of the first {}", number(count, "wave"));
         let mut view = Self::new(graph, shown, title);
-        if left > 0 {
-            view.cut = Some(format!("not shown: {left} of later waves"));
+        if !left.is_empty() {
+            view.cut = Some(format!("not shown: {}", left.join(" and ")));
         }
         view
     }
@@ -276,5 +295,47 @@ pub(crate) fn number(count: usize, singular: &str) -> String {
     match count {
         1 => format!("1 {singular}"),
         _ => format!("{count} {singular}s"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixture::{graph, labels};
+
+    fn check(lines: &str, count: usize, shown: &str, cut: Option<&str>) {
+        let graph = graph(lines);
+        let view = View::waves(&graph, count);
+        let nodes = view.nodes().map(|(index, _)| index);
+        assert_eq!((labels(&graph, nodes).as_str(), view.cut()), (shown, cut));
+    }
+
+    #[test]
+    fn the_first_waves_come_with_their_own_bases_and_count_the_rest() {
+        let lines = "low: node:22 ~golang:1\napp: low node:22 debian:12\ntop: app redis:7\nwatched external:";
+        check(
+            lines,
+            1,
+            "low watched golang:1 node:22",
+            Some("not shown: 2 images of later waves and 2 bases that no image shown names"),
+        );
+        check(
+            lines,
+            2,
+            "app low watched debian:12 golang:1 node:22",
+            Some("not shown: 1 image of later waves and 1 base that no image shown names"),
+        );
+        check(
+            lines,
+            3,
+            "app low top watched debian:12 golang:1 node:22 redis:7",
+            None,
+        );
+        check(
+            "one: two\ntwo: one",
+            0,
+            "",
+            Some("not shown: 2 images of later waves"),
+        );
     }
 }

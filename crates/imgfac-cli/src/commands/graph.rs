@@ -32,8 +32,8 @@ pub(crate) struct GraphArgs {
     /// such as node:22.
     #[arg(long, value_name = "NAME", conflicts_with_all = ["cascade", "why", "check"])]
     image: Option<String>,
-    /// At most N steps away from --image; without it, the images of waves 1 to N, and what
-    /// they stand on
+    /// At most N steps away from --image; without it, the images of waves 1 to N, and the
+    /// bases that these name
     #[arg(long, value_name = "N", conflicts_with_all = ["cascade", "why", "check"])]
     depth: Option<usize>,
     /// Where to write instead of standard output
