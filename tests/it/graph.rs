@@ -116,6 +116,12 @@ fn every_way_to_a_base_is_named() {
         "graph", "-C", "f", "--why", "app", "golang:1", "--format", "json"
     ]));
     assert_snapshot!(factory.run(&["graph", "-C", "f", "--why", "low", "app"]));
+    for format in ["json", "mermaid", "html"] {
+        let question = [
+            "graph", "-C", "f", "--why", "low", "app", "--format", format,
+        ];
+        assert_eq!(factory.run(&question).code, 4, "{format}");
+    }
 }
 
 #[test]

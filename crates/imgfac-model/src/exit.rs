@@ -8,5 +8,5 @@ pub const FAILED: u8 = 1;
 pub const USAGE: u8 = 2;
 /// It was done, but some images failed.
 pub const PARTLY: u8 = 3;
-/// `--check` found a difference.
+/// `--check` found a difference, or the answer to a question is no.
 pub const DIFFERENT: u8 = 4;

@@ -46,7 +46,7 @@ pub(crate) struct GraphArgs {
     /// others along. Builds are taken to need no time.
     #[arg(long, value_name = "BASE", conflicts_with_all = ["why", "check"])]
     cascade: Option<String>,
-    /// Every way from an image down to what it stands on
+    /// Every way from an image down to what it stands on; exit with 4 if there is none
     #[arg(long, num_args = 2, value_names = ["IMAGE", "BASE"], conflicts_with = "check")]
     why: Option<Vec<String>>,
     /// Exit with 4 if there are circles, or bases that nothing needs, that are pinned, or that are

@@ -29,7 +29,11 @@ pub(super) fn answer<'g>(asked: &Asked<'g>, image: NodeIndex, base: NodeIndex) -
         text: text(graph, image, base, &paths),
         json: json!({"version": 1, "image": id(&image), "base": id(&base), "paths": ids, "more": paths.more}),
         view: Some(View::of(graph, title, nodes).with_focus(image)),
-        code: exit::DONE,
+        // As for --check: 1 would be a failure, and scripts must tell "no" from that.
+        code: match paths.paths.is_empty() {
+            true => exit::DIFFERENT,
+            false => exit::DONE,
+        },
     }
 }
 
