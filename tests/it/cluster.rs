@@ -398,3 +398,242 @@ fn an_interrupted_run_tells_what_it_did() {
     2 created, 0 unchanged, 3 not attempted
     ");
 }
+
+/// The small factory, brought into a cluster, and a way to ask for rebuilds there.
+fn rebuilding(server: &ApiServer) -> (Sandbox, impl Fn(&Sandbox, &[&str]) -> Outcome) {
+    let sandbox = shop();
+    sandbox.write("kubeconfig", server.kubeconfig());
+    for command in ["sync", "apply"] {
+        assert_eq!(run(&sandbox, &["-C", "factory", command]).code, 0);
+    }
+    let rebuild = |sandbox: &Sandbox, arguments: &[&str]| {
+        let command = ["-C", "factory", "rebuild", "--emergency"];
+        run(
+            sandbox,
+            &[&command[..], &["--reason", "zlib is broken"], arguments].concat(),
+        )
+    };
+    (sandbox, rebuild)
+}
+
+fn overrides(server: &ApiServer) -> Value {
+    let api = server.api();
+    api.get("ConfigMap", "imgfac-overrides").unwrap()["data"].clone()
+}
+
+#[test]
+fn an_emergency_overrules_delays_and_makes_promotions() {
+    let server = ApiServer::start(FakeApi::new());
+    let (sandbox, rebuild) = rebuilding(&server);
+    assert_snapshot!(rebuild(&sandbox, &["web", "base", "--dry-run"]), @"
+    exit 0
+    --- stdout
+      would start  base, with freight of base-debian-12
+      would start  web, with freight of base-node-22
+    Dry run: 2 started
+    --- stderr
+    ");
+    assert_eq!(overrides(&server), Value::Null);
+
+    let outcome = rebuild(&sandbox, &["web", "--cve", "cve-2026-12345", "--yes"]);
+    assert_snapshot!(outcome, @"
+    exit 0
+    --- stdout
+      started  web: rebuild-trigger-web.00000000000000000000000025.abc1234
+    1 started
+    --- stderr
+    ");
+    assert_eq!(overrides(&server), json!({"web": "2026-11-23T12:00:00Z"}));
+    let api = server.api();
+    let (_, name) = outcome.stdout.split_once(": ").unwrap();
+    let promotion = api.get("Promotion", name.lines().next().unwrap()).unwrap();
+    insta::assert_json_snapshot!(
+        json!([promotion["spec"], promotion["metadata"]["annotations"]]),
+        @r#"
+    [
+      {
+        "stage": "rebuild-trigger-web",
+        "origin": {
+          "kind": "Warehouse",
+          "name": "base-node-22"
+        }
+      },
+      {
+        "imgfac.dev/reason": "zlib is broken (CVE-2026-12345)"
+      }
+    ]
+    "#
+    );
+}
+
+#[test]
+fn a_base_stands_for_all_that_need_it() {
+    let server = ApiServer::start(FakeApi::new());
+    let (sandbox, rebuild) = rebuilding(&server);
+    let outcome = rebuild(&sandbox, &["--base", "debian:12", "--yes", "--format=json"]);
+    assert_eq!(outcome.code, 0, "{outcome}");
+    let json: Value = serde_json::from_str(&outcome.stdout).unwrap();
+    insta::assert_json_snapshot!(json, @r#"
+    {
+      "images": [
+        {
+          "image": "base",
+          "outcome": "started",
+          "stage": "rebuild-trigger-base",
+          "warehouse": "base-debian-12",
+          "promotion": "rebuild-trigger-base.00000000000000000000000025.abc1234",
+          "error": null,
+          "remedy": null
+        },
+        {
+          "image": "web",
+          "outcome": "started",
+          "stage": "rebuild-trigger-web",
+          "warehouse": "base-node-22",
+          "promotion": "rebuild-trigger-web.00000000000000000000000027.abc1234",
+          "error": null,
+          "remedy": null
+        }
+      ],
+      "counts": {
+        "started": 2,
+        "failed": 0,
+        "notAttempted": 0
+      },
+      "reason": "zlib is broken",
+      "dryRun": false
+    }
+    "#);
+    // Both stages of `web` that its target does not need are no reason.
+    assert_snapshot!(rebuild(&sandbox, &["--base", "golang:1.24", "--yes"]), @"
+    exit 1
+    --- stdout
+    --- stderr
+    error: no image is rebuilt by an update of golang:1.24
+    hint: imgfac graph --cascade shows what an update means
+    ");
+    assert_snapshot!(rebuild(&sandbox, &["--base", "golag:1.24", "--yes"]), @r#"
+    exit 2
+    --- stdout
+    --- stderr
+    error: no image or base is called "golag:1.24"
+    hint: did you mean "golang:1.24"?
+    "#);
+}
+
+#[test]
+fn a_rebuild_that_fails_stops_no_other() {
+    let server = ApiServer::start(FakeApi::new());
+    let (sandbox, rebuild) = rebuilding(&server);
+    let both = ["web", "base", "--yes"];
+    let refusal = |code, reason, message: &'static str| {
+        server.api().trouble("POST", "/promotions", 1, move || {
+            Trouble::Answer(Answer::status(code, reason, message))
+        });
+    };
+    let webhook = r#"admission webhook "promotion.kargo.akuity.io" denied the request: promotions.kargo.akuity.io "" is forbidden: subject "ci" is not permitted to create Promotions for Stage "rebuild-trigger-base""#;
+    refusal(403, "Forbidden", webhook);
+    assert_snapshot!(rebuild(&sandbox, &both), @r#"
+    exit 3
+    --- stdout
+      failed   base: the delay of base is overruled, but no rebuild could be started: refused (403): admission webhook "promotion.kargo.akuity.io" denied the request: promotions.kargo.akuity.io "" is forbidden: subject "ci" is not permitted to create Promotions for Stage "rebuild-trigger-base"
+      started  web: rebuild-trigger-web.00000000000000000000000026.abc1234
+      hint: Kargo asks for the verb "promote" on the Stage: the Role imgfac-rebuilder has it
+    1 started, 1 failed
+    --- stderr
+    "#);
+    let authorizer = r#"promotions.kargo.akuity.io is forbidden: User "ci" cannot create resource "promotions" in API group "kargo.akuity.io" in the namespace "imgfac""#;
+    refusal(403, "Forbidden", authorizer);
+    assert_snapshot!(rebuild(&sandbox, &["base", "--yes"]), @r#"
+    exit 1
+    --- stdout
+      failed   base: the delay of base is overruled, but no rebuild could be started: not allowed to create promotions.kargo.akuity.io in namespace imgfac
+      hint: a Role with verb "create" on "promotions.kargo.akuity.io" allows it
+    0 started, 1 failed
+    --- stderr
+    "#);
+    refusal(409, "AlreadyExists", "promotions already exists");
+    assert_snapshot!(rebuild(&sandbox, &["base", "--yes"]), @"
+    exit 1
+    --- stdout
+      failed   base: the delay of base is overruled, but no rebuild could be started: refused (409): promotions already exists
+    0 started, 1 failed
+    --- stderr
+    ");
+    assert_snapshot!(rebuild(&sandbox, &["redis", "web", "--yes"]), @"
+    exit 3
+    --- stdout
+      failed   redis: it is external: it has no source, so others build it
+      started  web: rebuild-trigger-web.00000000000000000000000027.abc1234
+    1 started, 1 failed
+    --- stderr
+    ");
+    // Credentials that are no longer taken fail for all.
+    refusal(401, "Unauthorized", "expired");
+    assert_snapshot!(rebuild(&sandbox, &both), @"
+    exit 1
+    --- stdout
+      failed   base: the delay of base is overruled, but no rebuild could be started: the cluster does not accept the credentials (401)
+      not attempted  web
+      hint: log in again, or choose another context with --context
+    0 started, 1 failed, 1 not attempted
+    --- stderr
+    ");
+}
+
+#[test]
+fn a_cluster_without_the_stage_is_told() {
+    let server = ApiServer::start(FakeApi::new());
+    let (sandbox, rebuild) = rebuilding(&server);
+    let place = "/apis/kargo.akuity.io/v1alpha1/namespaces/imgfac/stages/rebuild-trigger-web";
+    let delete = fake::Call::new("DELETE", place, "", b"{}".to_vec());
+    assert_eq!(server.api().answer(&delete).unwrap().code, 200);
+    assert_snapshot!(rebuild(&sandbox, &["web", "--yes"]), @r#"
+    exit 1
+    --- stdout
+      failed   web: the delay of web is overruled, but no rebuild could be started: refused (404): admission webhook denied the request: there is no Stage "rebuild-trigger-web"
+      hint: the cluster lacks the Stage: bring the manifests into it, then ask again
+    0 started, 1 failed
+    --- stderr
+    "#);
+}
+
+#[test]
+fn an_emergency_needs_a_reason_and_consent() {
+    let server = ApiServer::start(FakeApi::new());
+    let (sandbox, rebuild) = rebuilding(&server);
+    server.api().log.clear();
+    assert_snapshot!(rebuild(&sandbox, &["web"]), @"
+    exit 2
+    --- stdout
+    --- stderr
+    error: an emergency needs somebody's consent
+    hint: add --yes where nobody can be asked, or try it with --dry-run
+    ");
+    assert_snapshot!(rebuild(&sandbox, &["wep", "--yes"]), @r#"
+    exit 2
+    --- stdout
+    --- stderr
+    error: no image is called "wep"
+    hint: did you mean "web"?
+    "#);
+    for (arguments, part) in [
+        (&["web", "--yes", "--cve", "CVE-1"][..], "CVE-2026-12345"),
+        (&["--yes"], "<NAME|--base <BASE>>"),
+        (
+            &["web", "--reason", "again"],
+            "cannot be used multiple times",
+        ),
+    ] {
+        let outcome = rebuild(&sandbox, arguments);
+        assert_eq!(outcome.code, 2, "{outcome}");
+        assert!(outcome.stderr.contains(part), "{outcome}");
+    }
+    for reason in ["", "  ", "a\nb", "\u{1b}[31m"] {
+        let arguments = ["-C", "factory", "rebuild", "web", "--emergency", "--yes"];
+        let outcome = run(&sandbox, &[&arguments[..], &["--reason", reason]].concat());
+        assert_eq!(outcome.code, 2, "{outcome}");
+        assert!(!outcome.stderr.contains('\u{1b}'), "{outcome}");
+    }
+    assert!(server.api().log.is_empty(), "nothing was asked for");
+}

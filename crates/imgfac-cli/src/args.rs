@@ -137,9 +137,10 @@ pub(crate) enum Command {
     Observe(commands::observe::ObserveArgs),
     /// Draw the dependency graph, or ask it
     Graph(commands::graph::GraphArgs),
-    // These two have their help, short and long, on their arguments.
+    // These three have their help, short and long, on their arguments.
     Apply(commands::apply::ApplyArgs),
     Diff(commands::diff::DiffArgs),
+    Rebuild(commands::rebuild::RebuildArgs),
     /// Show the fleet, or one image
     Status(commands::status::StatusArgs),
     /// Print the JSON Schema of a file

@@ -13,14 +13,21 @@ use crate::error::CliError;
 use crate::factory::{Access as FactoryAccess, Factory};
 use crate::render;
 
+/// Which cluster
 #[derive(Debug, Args)]
-pub(crate) struct ClusterArgs {
+pub(crate) struct ContextArg {
     /// The context of the kubeconfig; the default is its current one
     ///
     /// The kubeconfig is the files of KUBECONFIG, else ~/.kube/config. In a pod without either, its
     /// service account is used.
     #[arg(long, value_name = "NAME")]
     context: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ClusterArgs {
+    #[command(flatten)]
+    context: ContextArg,
     /// Manifests from a file instead of those that `imgfac synth` makes; - is standard input
     #[arg(short, long, value_name = "FILE|-")]
     file: Option<PathBuf>,
@@ -50,19 +57,30 @@ impl ClusterArgs {
         }
     }
 
+    /// As [`ContextArg::run`].
+    pub(crate) fn run<T>(
+        &self,
+        work: impl AsyncFnOnce(&Cluster, &Stop) -> Result<T, imgfac_cluster::Error>,
+    ) -> Result<T, CliError> {
+        let options = Options {
+            concurrency: self.jobs.into(),
+            ..Options::default()
+        };
+        self.context.run(options, work)
+    }
+}
+
+impl ContextArg {
     /// Connects, and runs some work until it is done or a signal ends it.
     pub(crate) fn run<T>(
         &self,
+        options: Options,
         work: impl AsyncFnOnce(&Cluster, &Stop) -> Result<T, imgfac_cluster::Error>,
     ) -> Result<T, CliError> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
             .map_err(CliError::failed)?;
-        let options = Options {
-            concurrency: self.jobs.into(),
-            ..Options::default()
-        };
         let access = Access::from_environment(self.context.clone());
         runtime.block_on(async {
             let cluster = connect(&access, options).await?;

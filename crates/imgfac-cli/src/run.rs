@@ -18,8 +18,11 @@ pub(crate) fn run(cli: Cli) -> u8 {
     choice.write_global();
     log_to_stderr(cli.global.verbose, cli.global.log_format);
 
-    // These two run no Git, and tell what they did before they end.
-    let ends_by_itself = matches!(cli.command, Command::Apply(_) | Command::Diff(_));
+    // These run no Git, and tell what they did before they end.
+    let ends_by_itself = matches!(
+        cli.command,
+        Command::Apply(_) | Command::Diff(_) | Command::Rebuild(_)
+    );
     if !ends_by_itself && let Err(error) = imgfac_git::end_with_the_program() {
         tracing::warn!(%error, "Git will not be told of Ctrl-C");
     }
@@ -50,6 +53,7 @@ pub(crate) fn run(cli: Cli) -> u8 {
         Command::Graph(args) => commands::graph::run(&mut context, args),
         Command::Apply(args) => commands::apply::run(&mut context, args),
         Command::Diff(args) => commands::diff::run(&mut context, args),
+        Command::Rebuild(args) => commands::rebuild::run(&mut context, args),
         Command::Status(args) => commands::status::run(&mut context, args),
         Command::Schema(args) => commands::schema::run(&mut context, args),
         Command::Completions(args) => commands::completions::run(&mut context, args),

@@ -59,16 +59,60 @@ impl Cluster {
     /// ([`Error::NotPromoted`]) when the delay is overruled but no Promotion was accepted: the
     /// Stage is missing, or no base has freight.
     pub async fn emergency(&self, emergency: &Emergency, stop: &Stop) -> Result<Promoted, Error> {
+        let call = Call {
+            catalog: self.emergency_kinds(stop).await?,
+            dry_run: false,
+            stop,
+        };
+        self.start(emergency, &call).await
+    }
+
+    /// The same for many images, one after the other in the order given.
+    ///
+    /// There is one answer for each image that was attempted. One's failure stops no other, but
+    /// when the cluster cannot be reached, does not take the credentials, or the run is stopped,
+    /// the rest is not attempted. With `dry_run` the server, and Kargo's admission, check
+    /// everything and keep nothing.
+    ///
+    /// # Errors
+    /// When not even the first could be attempted.
+    pub async fn emergencies(
+        &self,
+        emergencies: &[Emergency],
+        dry_run: bool,
+        stop: &Stop,
+    ) -> Result<Vec<Result<Promoted, Error>>, Error> {
+        let call = Call {
+            catalog: self.emergency_kinds(stop).await?,
+            dry_run,
+            stop,
+        };
+        let mut answers = Vec::with_capacity(emergencies.len());
+        for emergency in emergencies {
+            let answer = self.start(emergency, &call).await;
+            let last = answer.as_ref().is_err_and(Error::is_fatal) || stop.is_requested();
+            answers.push(answer);
+            if last {
+                break;
+            }
+        }
+        Ok(answers)
+    }
+
+    async fn emergency_kinds(&self, stop: &Stop) -> Result<Catalog, RequestError> {
+        let kinds = [("v1", "ConfigMap"), (KARGO, "Promotion")]
+            .map(|(api_version, kind)| (api_version.to_owned(), kind.to_owned()));
+        self.catalog(&kinds.into(), stop).await
+    }
+
+    async fn start(&self, emergency: &Emergency, call: &Call<'_>) -> Result<Promoted, Error> {
         if emergency.warehouses.is_empty() {
             return Err(Error::NoOrigin(emergency.stage.clone()));
         }
-        let kinds = [("v1", "ConfigMap"), (KARGO, "Promotion")]
-            .map(|(api_version, kind)| (api_version.to_owned(), kind.to_owned()));
-        let catalog = self.catalog(&kinds.into(), stop).await?;
-        self.overrule(&catalog, emergency, stop).await?;
+        self.overrule(emergency, call).await?;
         let mut refusal = None;
         for warehouse in &emergency.warehouses {
-            match self.promote(&catalog, emergency, warehouse, stop).await {
+            match self.promote(emergency, warehouse, call).await {
                 Ok(promotion) => {
                     return Ok(Promoted {
                         promotion,
@@ -91,17 +135,12 @@ impl Cluster {
 
     /// Writes the time of the emergency. A merge patch leaves the keys of other images alone;
     /// server-side apply would drop those that the manager no longer names.
-    async fn overrule(
-        &self,
-        catalog: &Catalog,
-        emergency: &Emergency,
-        stop: &Stop,
-    ) -> Result<(), RequestError> {
+    async fn overrule(&self, emergency: &Emergency, call: &Call<'_>) -> Result<(), RequestError> {
         let time = emergency.now.strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
         let data = json!({ emergency.image.as_str(): time });
-        let resource = catalog.get("v1", "ConfigMap")?;
+        let resource = call.catalog.get("v1", "ConfigMap")?;
         let namespace = emergency.namespace.as_str();
-        match self.patch_overrides(resource, namespace, &data, stop).await {
+        match self.patch_overrides(resource, namespace, &data, call).await {
             Err(error) if error.is_not_found() => {}
             patched => return patched,
         }
@@ -113,13 +152,16 @@ impl Cluster {
         });
         let request = resource
             .requests(Some(namespace))
-            .create(&post(), body.to_string().into_bytes());
+            .create(&call.post(), body.to_string().into_bytes());
         let asked = resource.asked("create", Some(namespace));
-        match self.send(request, &asked, Repeat::Harmless, stop).await {
+        match self
+            .send(request, &asked, Repeat::Harmless, call.stop)
+            .await
+        {
             Ok(_) => Ok(()),
             // Somebody made it meanwhile.
             Err(RequestError::Refused { code: 409, .. }) => {
-                self.patch_overrides(resource, namespace, &data, stop).await
+                self.patch_overrides(resource, namespace, &data, call).await
             }
             Err(error) => Err(error),
         }
@@ -130,10 +172,11 @@ impl Cluster {
         resource: &Resource,
         namespace: &str,
         data: &Value,
-        stop: &Stop,
+        call: &Call<'_>,
     ) -> Result<(), RequestError> {
         let parameters = PatchParams {
             field_manager: Some(MANAGER.into()),
+            dry_run: call.dry_run,
             ..PatchParams::default()
         };
         let patch = Patch::Merge(json!({ "data": data }));
@@ -141,18 +184,18 @@ impl Cluster {
             .requests(Some(namespace))
             .patch(OVERRIDES, &parameters, &patch);
         let asked = resource.asked("patch", Some(namespace));
-        self.send(request, &asked, Repeat::Harmless, stop).await?;
+        self.send(request, &asked, Repeat::Harmless, call.stop)
+            .await?;
         Ok(())
     }
 
     async fn promote(
         &self,
-        catalog: &Catalog,
         emergency: &Emergency,
         warehouse: &str,
-        stop: &Stop,
+        call: &Call<'_>,
     ) -> Result<String, RequestError> {
-        let resource = catalog.get(KARGO, "Promotion")?;
+        let resource = call.catalog.get(KARGO, "Promotion")?;
         let namespace = Some(emergency.namespace.as_str());
         // Kargo's webhook fills in the rest and gives it a name.
         let body = json!({
@@ -171,9 +214,11 @@ impl Cluster {
         });
         let request = resource
             .requests(namespace)
-            .create(&post(), body.to_string().into_bytes());
+            .create(&call.post(), body.to_string().into_bytes());
         let asked = resource.asked("create", namespace);
-        let reply = self.send(request, &asked, Repeat::Doubles, stop).await?;
+        let reply = self
+            .send(request, &asked, Repeat::Doubles, call.stop)
+            .await?;
         Ok(reply
             .value
             .pointer("/metadata/name")
@@ -183,9 +228,18 @@ impl Cluster {
     }
 }
 
-fn post() -> PostParams {
-    PostParams {
-        dry_run: false,
-        field_manager: Some(MANAGER.into()),
+/// What all requests of a call have in common.
+struct Call<'a> {
+    catalog: Catalog,
+    dry_run: bool,
+    stop: &'a Stop,
+}
+
+impl Call<'_> {
+    fn post(&self) -> PostParams {
+        PostParams {
+            dry_run: self.dry_run,
+            field_manager: Some(MANAGER.into()),
+        }
     }
 }

@@ -195,10 +195,35 @@ pub enum Error {
 }
 
 impl Error {
+    /// Whether nothing else would fare better.
+    pub(crate) fn is_fatal(&self) -> bool {
+        match self {
+            Self::Request(error) | Self::NotPromoted { source: error, .. } => {
+                error.is_fatal() || matches!(error, RequestError::Stopped)
+            }
+            Self::Object(_) | Self::NotComplete(_) | Self::NoOrigin(_) => false,
+        }
+    }
+
     /// What the user can do about it.
     #[must_use]
     pub fn remedy(&self) -> Option<String> {
         match self {
+            // A Promotion of a Stage that is not there, or in no project.
+            Self::NotPromoted {
+                source: RequestError::Refused { code: 404, .. },
+                ..
+            } => Some(
+                "the cluster lacks the Stage: bring the manifests into it, then ask again".into(),
+            ),
+            // The words of Kargo's webhook, which asks for a verb of its own.
+            Self::NotPromoted {
+                source: RequestError::Refused { code: 403, message },
+                ..
+            } if message.contains("is not permitted to") => Some(
+                "Kargo asks for the verb \"promote\" on the Stage: the Role imgfac-rebuilder has it"
+                    .into(),
+            ),
             Self::Request(error) | Self::NotPromoted { source: error, .. } => error.remedy(),
             Self::NotComplete(_) => Some("leave --prune out, or give all manifests".into()),
             Self::Object(_) | Self::NoOrigin(_) => None,

@@ -175,7 +175,8 @@ fn view<'g>(graph: &'g Graph, args: &GraphArgs) -> Result<View<'g>, CliError> {
     })
 }
 
-fn find(graph: &Graph, name: &str) -> Result<NodeIndex, CliError> {
+/// The image or base that a person means.
+pub(crate) fn find(graph: &Graph, name: &str) -> Result<NodeIndex, CliError> {
     graph.find(name).map_err(|error| {
         let name = render::clean(name);
         let usage = CliError::usage(format!("no image or base is called \"{name}\""));

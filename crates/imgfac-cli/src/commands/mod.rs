@@ -12,6 +12,7 @@ pub(crate) mod job;
 pub(crate) mod observe;
 pub(crate) mod operation;
 pub(crate) mod publish;
+pub(crate) mod rebuild;
 pub(crate) mod schema;
 pub(crate) mod status;
 pub(crate) mod sync;

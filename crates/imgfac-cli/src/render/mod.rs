@@ -3,6 +3,7 @@
 mod cluster;
 mod diagnostics;
 mod json;
+mod rebuild;
 mod style;
 mod summary;
 
@@ -14,6 +15,7 @@ pub(crate) use self::{
     cluster::{JsonApplied, JsonDifferences, applied, differences},
     diagnostics::{count_errors, diagnostics, place},
     json::{JsonDiagnostic, JsonDone, JsonReport},
+    rebuild::{RebuildOutcome, RebuildReport, rebuilds},
     style::{BOLD, DIM, ERROR, GOOD, WARNING, clean, clean_json, columns, count},
     summary::{CommitReport, Done, Report, done, summary},
 };

@@ -12,15 +12,19 @@ use crate::fake::{Answer, FakeApi, Trouble};
 const NOW: &str = "2026-11-23T12:00:00Z";
 const PROMOTIONS: &str = "/promotions";
 
-fn emergency(server: &Server) -> Result<Promoted, Error> {
-    let emergency = Emergency {
+fn emergency_of(image: &str) -> Emergency {
+    Emergency {
         namespace: Namespace::new("imgfac").unwrap(),
-        image: ImageName::new("web").unwrap(),
+        image: ImageName::new(image).unwrap(),
         stage: "rebuild-trigger-web".into(),
         warehouses: vec!["base-node-22".into(), "base-alpine-3-20".into()],
         reason: "CVE-2026-1".into(),
         now: NOW.parse().unwrap(),
-    };
+    }
+}
+
+fn emergency(server: &Server) -> Result<Promoted, Error> {
+    let emergency = emergency_of("web");
     run(async { server.cluster().emergency(&emergency, &Stop::never()).await })
 }
 
@@ -144,4 +148,46 @@ fn the_rights_of_the_rebuilder_are_enough() {
     PATCH /api/v1/namespaces/imgfac/configmaps/imgfac-overrides
     POST /apis/kargo.akuity.io/v1alpha1/namespaces/imgfac/promotions
     ");
+}
+
+fn emergencies(server: &Server, dry_run: bool) -> Vec<Result<Promoted, Error>> {
+    let many = ["web", "api", "site"].map(emergency_of);
+    run(async {
+        let cluster = server.cluster();
+        cluster.emergencies(&many, dry_run, &Stop::never()).await
+    })
+    .unwrap()
+}
+
+#[test]
+fn one_failure_stops_no_other_image() {
+    let server = filled(json!({}));
+    server.api().trouble("POST", PROMOTIONS, 2, || {
+        Trouble::Answer(Answer::status(409, "AlreadyExists", "already exists"))
+    });
+    let answers = emergencies(&server, false);
+    let good: Vec<bool> = answers.iter().map(Result::is_ok).collect();
+    assert_eq!(good, [false, true, true]);
+    assert_eq!(data(&server), json!({"web": NOW, "api": NOW, "site": NOW}));
+}
+
+#[test]
+fn nothing_is_attempted_after_credentials_are_refused() {
+    let server = filled(json!({}));
+    server.api().trouble("POST", PROMOTIONS, 1, || {
+        Trouble::Answer(Answer::status(401, "Unauthorized", "expired"))
+    });
+    let answers = emergencies(&server, false);
+    assert_eq!(answers.len(), 1);
+    assert!(answers[0].is_err());
+    assert_eq!(data(&server), json!({"web": NOW}));
+}
+
+#[test]
+fn a_dry_run_is_checked_and_leaves_nothing() {
+    let server = filled(json!({}));
+    let before = server.api().names();
+    assert!(emergencies(&server, true).iter().all(Result::is_ok));
+    assert_eq!(server.api().names(), before);
+    assert_eq!(data(&server), json!({}));
 }
