@@ -8,6 +8,7 @@
 mod builds;
 mod configuration;
 mod factory;
+mod lifecycle;
 mod listing;
 mod observations;
 mod predecessor;
