@@ -357,7 +357,8 @@ impl Fleet {
         for (base, state) in former::bases(&stored.rest) {
             former::take(&mut stored.rest, former::BASES, base.as_str());
             let reason = format!("{name}, whose place it had, left the fleet");
-            self.put_base_away(&base, state, from, kind, &reason, moment, changes);
+            let ours = Some(Kind::Managed);
+            self.put_base_away(&base, state, from, ours, &reason, moment, changes);
         }
         let passage = leave(&mut stored.rest, kind, from, reason, moment);
         let path = self.archive_text(IMAGES, name, emit::image(name, &stored));

@@ -422,8 +422,7 @@ impl Fleet {
             let mut passage = None;
             let (mut stored, from) = if let Some((image, stored)) = self.take_former_base(reference)
             {
-                let kind = parent.map_or(Kind::Managed, |parent| parent.kind);
-                passage = Some(Passage::new(moment, kind, Kind::Base));
+                passage = Some(Passage::new(moment, Kind::Managed, Kind::Base));
                 (stored, Some(image_path(&image)))
             } else if let Some((path, stored)) = self.take_archived_base(reference) {
                 passage = Some(Passage::new(moment, Kind::Archived, Kind::Base));
@@ -433,8 +432,8 @@ impl Fleet {
                 (new_base(reference, moment.time), None)
             };
             if let Some(parent) = parent {
-                parent.hand_over(&mut stored.state);
-                passage.get_or_insert_with(|| Passage::new(moment, parent.kind, Kind::Base));
+                let new = || Passage::new(moment, parent.kind, Kind::Base);
+                parent.hand_over(&mut stored.state, passage.get_or_insert_with(new));
             }
             let mut details = vec![reference.to_string()];
             if let Some(passage) = passage {
@@ -519,14 +518,16 @@ impl Parent {
     /// The base goes on from what the image published, if its tag is the version that was built
     /// last. Of any other tag nothing newer is known, and what was known before is history: kept
     /// as current, it would pass for an update.
-    fn hand_over(&self, base: &mut BaseState) {
+    fn hand_over(&self, base: &mut BaseState, passage: &mut Passage) {
         if self.digest.is_none() || self.digest == base.current_digest {
             return;
         }
         let tag = self.reference.tag().map(|tag| tag.as_str());
         let same = tag.is_some() && tag == self.version.as_deref();
-        if let Some(old) = base.current_digest.take() {
-            base.previous_digest = Some(old);
+        if let Some(old) = base.current_digest.take()
+            && let Some(older) = base.previous_digest.replace(old)
+        {
+            passage.note("previousDigest", Value::Text(older));
         }
         if same {
             base.current_digest.clone_from(&self.digest);

@@ -6,6 +6,7 @@ use std::fs;
 use std::path::Path;
 
 use insta::assert_snapshot;
+use proptest::prelude::*;
 
 use crate::factory::{Factory, NOW, files};
 
@@ -242,4 +243,80 @@ fn every_pair_of_situations_in_both_orders_gives_back_what_there_was() {
       images/x.yaml: external > managed > external
       base-images/ghcr.io-acme-x-1.yaml: base > managed > base
     ");
+}
+
+/// An image of a random fleet.
+#[derive(Clone, Debug)]
+struct Random {
+    is_managed: bool,
+    place: usize,
+    /// What its Dockerfile names, or that it cannot be read.
+    found: Option<Vec<&'static str>>,
+}
+
+const PLACES: [&str; 2] = ["p", "q"];
+const NEEDED: &[&str] = &[
+    "ghcr.io/acme/p:1",
+    "ghcr.io/acme/p:2",
+    "ghcr.io/acme/q:1",
+    "node:22",
+];
+
+fn configuration() -> impl Strategy<Value = BTreeMap<&'static str, Random>> {
+    let needs = proptest::sample::subsequence(NEEDED, 0..=NEEDED.len());
+    let found = prop_oneof![4 => needs.prop_map(Some), 1 => Just(None)];
+    let image =
+        (any::<bool>(), 0..PLACES.len(), found).prop_map(|(is_managed, place, found)| Random {
+            is_managed,
+            place,
+            found,
+        });
+    proptest::collection::btree_map(proptest::sample::select(vec!["a", "b", "c"]), image, 0..4)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 32, ..ProptestConfig::default() })]
+
+    /// Invariant: any path of transitions keeps history, every step is done once, and every
+    /// record of a life is without a gap.
+    #[test]
+    fn any_path_keeps_history(steps in proptest::collection::vec(configuration(), 2..7)) {
+        let factory = Factory::new("[]\n");
+        let mut tokens: Vec<String> = Vec::new();
+        for step in &steps {
+            let entry = |(name, image): (&&str, &Random)| {
+                let source = if image.is_managed { ", source: {repo: acme/mono}" } else { "" };
+                let place = PLACES[image.place];
+                format!("- {{name: {name}, registry: ghcr.io, repository: acme/{place}{source}}}\n")
+            };
+            let entries: String = step.iter().map(entry).collect();
+            factory.write("images.yaml", if entries.is_empty() { "[]\n" } else { &entries });
+            let found: Vec<(&str, Result<&[&str], &str>)> = (step.iter())
+                .filter(|(_, image)| image.is_managed)
+                .map(|(name, image)| (*name, image.found.as_deref().ok_or("no such file")))
+                .collect();
+            factory.update(NOW, &found);
+            prop_assert_eq!(factory.update(LATER, &found), "");
+            let all = state(factory.0.path());
+            for token in &tokens {
+                let count: usize = all.values().map(|text| text.matches(token.as_str()).count()).sum();
+                let least = usize::from(!token.starts_with("note")) ;
+                prop_assert!(count == 1 || least == 1 && count > 0, "{} times {}: {:#?}", count, token, all);
+            }
+            for (path, text) in all {
+                prop_assert!(!record(&text).starts_with("broken"), "{}: {}", path, record(&text));
+                if path.starts_with("state/_archive") {
+                    continue;
+                }
+                let number = tokens.len();
+                let (note, digest) = (format!("note{number}."), format!("sha256:d{number}."));
+                let text = text.replace("\ncurrentDigest: null", &format!("\ncurrentDigest: {digest}"));
+                if text.contains(&digest) {
+                    tokens.push(digest);
+                }
+                factory.write(&path, &format!("{text}x{note}: 1\n"));
+                tokens.push(note);
+            }
+        }
+    }
 }
