@@ -6,6 +6,7 @@
 )]
 
 mod analyze;
+mod archive;
 mod check;
 mod cluster;
 mod deps;

@@ -141,6 +141,12 @@ pub(crate) enum Command {
     Apply(commands::apply::ApplyArgs),
     Diff(commands::diff::DiffArgs),
     Rebuild(commands::rebuild::RebuildArgs),
+    /// Take an image out of the fleet, and keep its state in the archive
+    Archive(commands::archive::ArchiveArgs),
+    /// Bring an image back from the archive
+    Restore(commands::restore::RestoreArgs),
+    /// List the archive, and take away what is older than you want to keep
+    Cleanup(commands::cleanup::CleanupArgs),
     /// Show the fleet, or one image
     Status(commands::status::StatusArgs),
     /// Print the JSON Schema of a file

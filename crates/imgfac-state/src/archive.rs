@@ -186,7 +186,7 @@ pub enum ArchiveError {
     #[error("state has no image \"{0}\"")]
     Unknown(String),
     /// Others stand on it.
-    #[error("{name} is still needed: {} stand on it", .by.join(", "))]
+    #[error("{name} is still needed by {}", .by.join(", "))]
     Needed {
         /// The image.
         name: String,
@@ -285,6 +285,15 @@ impl Fleet {
             return Err(ArchiveError::Unreadable(name.to_string()));
         }
         let mut changes = Changes::default();
+        let mut passage = Passage::new(moment, Kind::Archived, Kind::of(&enrolled.enrolment));
+        if archived.name != name.as_str() {
+            passage = passage.renamed(&archived.name, name.as_str());
+        }
+        changes.add(
+            Subject::Image(name.to_string()),
+            ChangeKind::Restored,
+            passage.sentences(),
+        );
         if let Some(old) = self.images.remove(name.as_str()) {
             let reason = format!("{} was restored in its place", archived.path);
             let (from, kind) = (image_path(name.as_str()), Kind::of_state(&old));
@@ -299,19 +308,10 @@ impl Fleet {
             );
         }
         let mut stored = Stored::clone(stored);
-        let mut passage = Passage::new(moment, Kind::Archived, Kind::of(&enrolled.enrolment));
-        if archived.name != name.as_str() {
-            passage = passage.renamed(&archived.name, name.as_str());
-        }
         come_back(&mut stored.rest, &passage);
         let differences = identity::differences(&stored, &enrolled.enrolment);
         self.images.insert(name.to_string(), stored);
         self.removed.insert(archived.path.clone());
-        changes.add(
-            Subject::Image(name.to_string()),
-            ChangeKind::Restored,
-            passage.sentences(),
-        );
         Ok(Restored {
             changes: changes.finish(),
             differences,

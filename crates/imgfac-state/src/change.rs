@@ -34,6 +34,8 @@ pub enum ChangeKind {
     Became,
     /// It left the fleet; its state is in the archive.
     Archived,
+    /// It left the archive; the history of Git has it.
+    Removed,
 }
 
 impl ChangeKind {
@@ -47,6 +49,7 @@ impl ChangeKind {
             Self::Renamed => "renamed",
             Self::Became => "became",
             Self::Archived => "archived",
+            Self::Removed => "removed",
         }
     }
 }

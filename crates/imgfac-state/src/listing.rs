@@ -1,10 +1,12 @@
 //! Entries of `images.yaml` and `images.d/` that leave and come back, with what people wrote around
 //! them kept.
 
-use imgfac_model::{ImageName, ImageState};
+use std::path::Path;
+
+use imgfac_model::{ImageName, ImageState, Severity};
 use imgfac_yaml::{EditError, Value};
 
-use crate::configuration::Configuration;
+use crate::configuration::{Configuration, ConfigurationError};
 use crate::confined::ReadError;
 use crate::store::{FileChange, Files};
 use crate::stored::Stored;
@@ -15,6 +17,9 @@ pub enum ListingError {
     /// The file cannot be read.
     #[error(transparent)]
     Read(#[from] ReadError),
+    /// The configuration cannot be read.
+    #[error(transparent)]
+    Configuration(#[from] ConfigurationError),
     /// It can be read, but not changed safely.
     #[error("{path} cannot be changed: {source}")]
     Edit {
@@ -62,35 +67,65 @@ impl Configuration {
     }
 
     /// Puts the entry of an image at the end of `images.yaml`, as its state says that it was
-    /// enrolled.
+    /// enrolled. Gives the file, and the configuration as it is then.
     ///
     /// # Errors
     ///
-    /// When the state does not say so, or the file with this entry would have a mistake.
+    /// When the state does not say so, or the configuration with this entry would have a mistake.
     pub fn with_entry(
         &self,
         files: &dyn Files,
         name: &ImageName,
         stored: &Stored<ImageState>,
-    ) -> Result<FileChange, ListingError> {
+    ) -> Result<(FileChange, Self), ListingError> {
         let path = "images.yaml".to_owned();
         let entry =
             entry(name, stored).ok_or_else(|| ListingError::NoEnrolment(name.to_string()))?;
-        let alone = imgfac_yaml::with_item("", &entry).unwrap_or_default();
-        let read = Self::from_texts([(path.clone(), alone.into_bytes())]);
-        if let Some(mistake) = read.diagnostics.first() {
-            return Err(ListingError::Invalid {
-                name: name.to_string(),
-                reason: mistake.message.clone(),
-            });
-        }
         let text = imgfac_yaml::with_item(&text(files, &path)?, &entry).map_err(|source| {
             ListingError::Edit {
                 path: path.clone(),
                 source,
             }
         })?;
-        Ok(FileChange::Write { path, text })
+        let edited = Edited {
+            files,
+            path: &path,
+            text: &text,
+        };
+        let configuration = Self::read(&edited)?;
+        let errors = (configuration.diagnostics.iter())
+            .filter(|diagnostic| diagnostic.severity == Severity::Error);
+        if let Some(mistake) = errors.into_iter().next() {
+            return Err(ListingError::Invalid {
+                name: name.to_string(),
+                reason: mistake.message.clone(),
+            });
+        }
+        Ok((FileChange::Write { path, text }, configuration))
+    }
+}
+
+/// Files of which one has another text.
+struct Edited<'f> {
+    files: &'f dyn Files,
+    path: &'f str,
+    text: &'f str,
+}
+
+impl Files for Edited<'_> {
+    fn path(&self) -> &Path {
+        self.files.path()
+    }
+
+    fn read(&self, path: &str) -> Result<Option<Vec<u8>>, ReadError> {
+        if path == self.path {
+            return Ok(Some(self.text.as_bytes().to_vec()));
+        }
+        self.files.read(path)
+    }
+
+    fn yaml_files(&self, folder: &str) -> Result<Vec<String>, ReadError> {
+        self.files.yaml_files(folder)
     }
 }
 

@@ -2,7 +2,9 @@
 
 pub(crate) mod analyze;
 pub(crate) mod apply;
+pub(crate) mod archive;
 pub(crate) mod check;
+pub(crate) mod cleanup;
 pub(crate) mod completions;
 pub(crate) mod deps;
 pub(crate) mod diff;
@@ -13,6 +15,7 @@ pub(crate) mod observe;
 pub(crate) mod operation;
 pub(crate) mod publish;
 pub(crate) mod rebuild;
+pub(crate) mod restore;
 pub(crate) mod schema;
 pub(crate) mod status;
 pub(crate) mod sync;

@@ -17,7 +17,7 @@ pub(crate) use self::{
     json::{JsonDiagnostic, JsonDone, JsonReport},
     rebuild::{RebuildOutcome, RebuildReport, rebuilds},
     style::{BOLD, DIM, ERROR, GOOD, WARNING, clean, clean_json, columns, count},
-    summary::{CommitReport, Done, Report, done, summary},
+    summary::{CommitReport, Done, Report, done, files, summary},
 };
 
 /// Writes why a command failed, and what the user can do.

@@ -140,7 +140,7 @@ fn changes(out: &mut dyn Write, changes: &[Change]) -> io::Result<()> {
         let style = match change.kind {
             ChangeKind::Added | ChangeKind::Restored => GOOD,
             ChangeKind::Changed | ChangeKind::Renamed | ChangeKind::Became => WARNING,
-            ChangeKind::Archived => DIM,
+            ChangeKind::Archived | ChangeKind::Removed => DIM,
         };
         let (word, rest) = line.split_once(' ').unwrap_or((line, ""));
         writeln!(out, "  {style}{word}{style:#} {rest}")?;
@@ -199,7 +199,8 @@ fn failed(failures: &[(Subject, String)]) -> String {
     }
 }
 
-fn files(out: &mut dyn Write, done: &Done) -> io::Result<()> {
+/// Writes which files a run wrote and removed, and what was committed.
+pub(crate) fn files(out: &mut dyn Write, done: &Done) -> io::Result<()> {
     if done.is_empty() {
         return writeln!(out, "Nothing changed, nothing written.");
     }

@@ -47,7 +47,7 @@ fn an_entry_leaves_and_comes_back() {
         assert!(!without.has_errors() && !without.images.contains_key(image.as_str()));
         let stored = &fleet.images[image.as_str()];
         store
-            .commit(&[without.with_entry(&store, &image, stored).unwrap()])
+            .commit(&[without.with_entry(&store, &image, stored).unwrap().0])
             .unwrap();
         let after = Configuration::read(&store).unwrap();
         let (old, new) = (

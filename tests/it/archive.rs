@@ -1,0 +1,285 @@
+//! Images that leave for the archive and come back, by hand.
+
+use imgfac_tests::Sandbox;
+use insta::assert_snapshot;
+
+const IMAGES: &str = "\
+# Ours.
+
+- name: base
+  registry: ghcr.io
+  repository: acme/base
+  source: {provider: github, repo: acme/all, dockerfile: base.Dockerfile}
+
+# The old one.
+- name: shop
+  registry: ghcr.io
+  repository: acme/shop
+  source: {provider: github, repo: acme/all, dockerfile: shop.Dockerfile}
+";
+
+/// A factory of two images, one on the other, that was analysed.
+fn factory() -> Sandbox {
+    let sandbox = crate::sandbox();
+    sandbox.write("images.yaml", IMAGES);
+    sandbox.write("imgfac.yaml", "workspaces: [.]\n");
+    sandbox.write("base.Dockerfile", "FROM debian:13\n");
+    sandbox.write(
+        "shop.Dockerfile",
+        "FROM ghcr.io/acme/base:1\nCOPY --from=node:22 /a /b\n",
+    );
+    assert_eq!(sandbox.run(&["analyze"]).code, 0);
+    sandbox
+}
+
+fn run(sandbox: &Sandbox, arguments: &[&str]) -> String {
+    sandbox.run(arguments).to_string()
+}
+
+#[test]
+fn an_image_leaves_and_comes_back() {
+    let mut sandbox = factory();
+    assert_snapshot!(run(&sandbox, &["archive", "base", "--reason", "old"]), @"
+    exit 1
+    --- stdout
+    --- stderr
+    error: base is still needed by shop
+    hint: change their Dockerfiles first, or remove its entry from images.yaml: it is watched as a base then
+    ");
+    let before = sandbox.read("state/images/shop.yaml");
+    assert_snapshot!(run(&sandbox, &["archive", "shop", "--reason", "replaced by the new one"]), @"
+    exit 0
+    --- stdout
+      archived  image  shop  managed -> archived: replaced by the new one; kept in state/_archive/images/shop.yaml
+
+    Wrote 2 files: images.yaml, state/_archive/images/shop.yaml
+    Removed 1 file: state/images/shop.yaml
+    --- stderr
+    ");
+    assert_snapshot!(sandbox.read("images.yaml"), @"
+    # Ours.
+
+    - name: base
+      registry: ghcr.io
+      repository: acme/base
+      source: {provider: github, repo: acme/all, dockerfile: base.Dockerfile}
+    ");
+    assert_snapshot!(run(&sandbox, &["sync"]), @"
+    exit 0
+    --- stdout
+    .  1 image: 1 built by us, 0 watched; 1 base
+
+      archived  base  node-22  base -> archived: no Dockerfile names it any more; kept in state/_archive/base-images/node-22.yaml
+
+    Wrote 2 files: dist/image-factory.k8s.yaml, state/_archive/base-images/node-22.yaml
+    Removed 1 file: state/base-images/node-22.yaml
+    --- stderr
+    ");
+
+    sandbox.set_now("2027-06-01T00:00:00Z");
+    assert_snapshot!(run(&sandbox, &["restore", "shop"]), @"
+    exit 0
+    --- stdout
+      restored  image  shop  archived -> managed: its state is back from the archive
+
+    Wrote 2 files: images.yaml, state/images/shop.yaml
+    Removed 1 file: state/_archive/images/shop.yaml
+    --- stderr
+    ");
+    assert_eq!(run(&sandbox, &["check"]).lines().next(), Some("exit 0"));
+    assert_snapshot!(run(&sandbox, &["sync"]), @"
+    exit 0
+    --- stdout
+    .  2 images: 2 built by us, 0 watched; 2 bases; 1 on images of our own
+
+      restored  base  node-22  docker.io/library/node:22; archived -> base: its state is back from the archive; from state/_archive/base-images/node-22.yaml
+
+    Wrote 2 files: dist/image-factory.k8s.yaml, state/base-images/node-22.yaml
+    Removed 1 file: state/_archive/base-images/node-22.yaml
+    --- stderr
+    ");
+    let after = sandbox.read("state/images/shop.yaml");
+    for line in before.lines() {
+        assert!(after.contains(line), "{line}\n{after}");
+    }
+    assert_snapshot!(run(&sandbox, &["sync"]), @"
+    exit 0
+    --- stdout
+    .  2 images: 2 built by us, 0 watched; 2 bases; 1 on images of our own
+
+    Nothing changed, nothing written.
+    --- stderr
+    ");
+}
+
+#[test]
+fn an_image_comes_back_as_another() {
+    let sandbox = factory();
+    sandbox.edit("images.yaml", "name: shop", "name: store");
+    let moved = run(&sandbox, &["analyze"]);
+    assert!(moved.contains("imgfac restore shop --as store"), "{moved}");
+    assert_snapshot!(run(&sandbox, &["restore", "shop", "--as", "store"]), @"
+    exit 0
+    --- stdout
+      restored  image  store  archived -> managed: its state is back from the archive; renamed shop -> store: its whole state goes on under the new name; managed -> archived: state/_archive/images/shop.yaml was restored in its place; kept in state/_archive/images/store.yaml
+
+    Wrote 2 files: state/_archive/images/store.yaml, state/images/store.yaml
+    Removed 1 file: state/_archive/images/shop.yaml
+    --- stderr
+    ");
+    assert_snapshot!(run(&sandbox, &["restore", "shop"]), @r#"
+    exit 1
+    --- stdout
+    --- stderr
+    error: the archive has no "shop"
+    hint: imgfac cleanup lists it
+    "#);
+    assert_snapshot!(run(&sandbox, &["cleanup"]), @"
+    exit 0
+    --- stdout
+    1 state in the archive
+
+      keep  managed  store  2026-11-23T12:00:00Z  ghcr.io/acme/shop  state/_archive/images/shop.yaml was restored in its place
+    --- stderr
+    ");
+    assert_snapshot!(run(&sandbox, &["analyze"]), @"
+    exit 0
+    --- stdout
+    .  2 images: 2 built by us, 0 watched; 2 bases; 1 on images of our own
+
+    Nothing changed, nothing written.
+    --- stderr
+    ");
+}
+
+#[test]
+fn the_archive_gets_smaller_only_where_git_has_it() {
+    let mut sandbox = factory();
+    assert_snapshot!(run(&sandbox, &["cleanup"]), @"
+    exit 0
+    --- stdout
+    The archive is empty.
+    --- stderr
+    ");
+    run(&sandbox, &["archive", "shop", "--reason", "old"]);
+    sandbox.set_now("2027-01-01T00:00:00Z");
+    run(&sandbox, &["analyze"]);
+    sandbox.set_now("2027-06-01T00:00:00Z");
+    assert_snapshot!(run(&sandbox, &["cleanup", "--older-than", "180d"]), @"
+    exit 3
+    --- stdout
+    2 states in the archive
+
+      keep           base     node-22  2027-01-01T00:00:00Z  docker.io/library/node:22  no Dockerfile names it any more
+      not committed  managed  shop     2026-11-23T12:00:00Z  ghcr.io/acme/shop          old
+    --- stderr
+    warning: what is not committed would be gone for good, and stays: commit state/ first
+    ");
+    sandbox.git(".", &["init", "--quiet", "--initial-branch=main"]);
+    sandbox.git(".", &["add", "-A"]);
+    let who = ["-c", "user.name=a", "-c", "user.email=a@example.com"];
+    sandbox.git(
+        ".",
+        &[&who[..], &["commit", "--quiet", "-m", "all"]].concat(),
+    );
+    let before = sandbox.files();
+    assert_snapshot!(run(&sandbox, &["cleanup", "--older-than", "180d", "--dry-run"]), @"
+    exit 0
+    --- stdout
+    2 states in the archive
+
+      keep          base     node-22  2027-01-01T00:00:00Z  docker.io/library/node:22  no Dockerfile names it any more
+      would remove  managed  shop     2026-11-23T12:00:00Z  ghcr.io/acme/shop          old
+
+    Would remove 1 file: state/_archive/images/shop.yaml
+    note: Git keeps them: git log --diff-filter=D -- state/_archive/images/shop.yaml finds the commit, git show COMMIT^:./state/_archive/images/shop.yaml the file
+    --- stderr
+    ");
+    assert_eq!(sandbox.files(), before);
+    assert_snapshot!(run(&sandbox, &["cleanup", "--older-than", "180d"]), @"
+    exit 0
+    --- stdout
+    2 states in the archive
+
+      keep     base     node-22  2027-01-01T00:00:00Z  docker.io/library/node:22  no Dockerfile names it any more
+      removed  managed  shop     2026-11-23T12:00:00Z  ghcr.io/acme/shop          old
+
+    Removed 1 file: state/_archive/images/shop.yaml
+    note: Git keeps them: git log --diff-filter=D -- state/_archive/images/shop.yaml finds the commit, git show COMMIT^:./state/_archive/images/shop.yaml the file
+    --- stderr
+    ");
+    sandbox.git(
+        ".",
+        &[&who[..], &["commit", "--quiet", "-a", "-m", "less"]].concat(),
+    );
+    assert_snapshot!(crate::git::shortened(sandbox.run(&["cleanup", "--older-than", "1d", "--commit"])), @"
+    exit 0
+    --- stdout
+    1 state in the archive
+
+      removed  base  node-22  2027-01-01T00:00:00Z  docker.io/library/node:22  no Dockerfile names it any more
+
+    Removed 1 file: state/_archive/base-images/node-22.yaml
+    Committed COMMIT on main
+    note: Git keeps them: git log --diff-filter=D -- state/_archive/base-images/node-22.yaml finds the commit, git show COMMIT^:./state/_archive/base-images/node-22.yaml the file
+    --- stderr
+    ");
+    assert_snapshot!(sandbox.git(".", &["log", "-1", "--format=%B", "--stat"]), @"
+    imgfac: node-22 removed
+
+    - base node-22: removed; state/_archive/base-images/node-22.yaml is left to the history of Git
+
+    Imgfac-Command: cleanup
+    Imgfac-Version: 0.1.0
+
+
+     state/_archive/base-images/node-22.yaml | 42 ---------------------------------
+     1 file changed, 42 deletions(-)
+    ");
+    assert_snapshot!(run(&sandbox, &["cleanup"]), @"
+    exit 0
+    --- stdout
+    The archive is empty.
+    --- stderr
+    ");
+}
+
+#[test]
+fn what_cannot_be_done_is_told() {
+    let sandbox = factory();
+    let before = sandbox.files();
+    let mut said = String::new();
+    for arguments in [
+        &["archive", "shpo", "--reason", "x"] as &[&str],
+        &["archive", "../shop", "--reason", "x"],
+        &["archive", "shop", "--reason", " "],
+        &["archive", "shop", "--reason", "a\u{1b}[31m"],
+        &["archive", "shop"],
+        &["restore", "shop"],
+        &["restore", "../x"],
+        &["restore", "shop", "--as", "Up"],
+        &["cleanup", "--dry-run"],
+        &["cleanup", "--older-than", "soon"],
+    ] {
+        let outcome = sandbox.run(arguments);
+        assert_ne!(outcome.code, 0, "{arguments:?}");
+        let error = outcome.stderr.lines().next().unwrap_or_default();
+        said.push_str(&format!(
+            "{}: {error}\n",
+            arguments.join(" ").escape_debug()
+        ));
+    }
+    assert_snapshot!(said, @r#"
+    archive shpo --reason x: error: state has no image "shpo"
+    archive ../shop --reason x: error: state has no image "../shop"
+    archive shop --reason  : error: invalid value ' ' for '--reason <TEXT>': it says nothing
+    archive shop --reason a\u{1b}[31m: error: invalid value 'a' for '--reason <TEXT>': it must be one line of text
+    archive shop: error: the following required arguments were not provided:
+    restore shop: error: the archive has no "shop"
+    restore ../x: error: the archive has no "../x"
+    restore shop --as Up: error: invalid value 'Up' for '--as <NAME>': invalid image name: "Up" has "U"; expected 1 to 50 lower-case letters, digits and "-", with a letter or digit at both ends
+    cleanup --dry-run: error: the following required arguments were not provided:
+    cleanup --older-than soon: error: invalid value 'soon' for '--older-than <DURATION>': invalid delay: "soon" lacks a number before "soon"; expected numbers with units ms, s, m, h, d or w, such as 7d, 24h or 1d12h, at most ten years
+    "#);
+    assert_eq!(sandbox.files(), before);
+}
