@@ -46,7 +46,7 @@ fn enter(factory: &Factory, (_, entry, needed): Situation) -> String {
 }
 
 /// Every state file, by path.
-fn state(folder: &Path) -> BTreeMap<String, String> {
+pub(crate) fn state(folder: &Path) -> BTreeMap<String, String> {
     let mut found = BTreeMap::new();
     for kind in [
         "images",

@@ -5,6 +5,7 @@
     reason = "a failed step of a test's set-up is a failed test"
 )]
 
+mod archive;
 mod builds;
 mod configuration;
 mod factory;
