@@ -466,6 +466,6 @@ fn a_circle_is_named() {
     5 | - name: web
       |         --- stands on base (ghcr.io/acme/base:1)
       |
-      = help: no order can rebuild them, so automatic rebuilds leave them out: let one of them stand on another image
+      = help: no order can rebuild them, so only people start their rebuilds: let one of them stand on another image
     ");
 }

@@ -85,6 +85,7 @@ fn one_image_is_shown_with_all_that_is_known() {
         }
       ],
       "wave": 2,
+      "circle": [],
       "currentVersion": null,
       "currentDigest": null,
       "lastBuilt": null,

@@ -2,6 +2,7 @@
 
 use insta::assert_snapshot;
 
+use crate::graph;
 use crate::shop::shop;
 
 #[test]
@@ -136,4 +137,29 @@ fn state_that_cannot_be_used_is_said() {
 
     warning: image base: it stands on debian-12, of which there is no usable state: its updates do not rebuild it
     "#);
+}
+
+#[test]
+fn a_circle_is_told_once_and_left_to_people() {
+    let sandbox = graph::factory(true);
+    for command in [
+        &["-C", "f", "sync"][..],
+        &["-C", "f", "sync", "--quiet"],
+        &["-C", "f", "synth"],
+    ] {
+        let outcome = sandbox.run(command);
+        assert_eq!(outcome.code, 3, "{outcome}");
+        assert_eq!(
+            outcome.stderr.matches("in a circle: one, two").count(),
+            1,
+            "{outcome}"
+        );
+    }
+    let status = sandbox.run(&["-C", "f", "status", "two"]).stdout;
+    for line in [
+        "rebuild     7d after a base update, only by a person, criticality normal",
+        "circle      of one, two",
+    ] {
+        assert!(status.contains(line), "{status}");
+    }
 }

@@ -11,6 +11,7 @@ use crate::commands::synth::manifests;
 use crate::context::Context;
 use crate::error::CliError;
 use crate::factory::{Access as FactoryAccess, Factory};
+use crate::fleet_graph;
 use crate::render;
 
 /// Which cluster
@@ -94,6 +95,7 @@ fn from_factory(context: &mut Context<'_>) -> Result<Wanted, CliError> {
     let mut factory = Factory::open(context, FactoryAccess::Read)?;
     let fleet = factory.fleet()?;
     let unreadable = factory.tell_unreadable(context, &fleet)?;
+    fleet_graph::tell_cycles(context, &factory, &fleet)?;
     let manifests = manifests(context, &factory, &fleet)?;
     let missing = unreadable.len() + manifests.problems.len();
     let values = manifests

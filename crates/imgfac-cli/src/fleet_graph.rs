@@ -4,6 +4,11 @@ use imgfac_graph::{Cycle, Graph, Image, NodeIndex};
 use imgfac_model::{Code, Diagnostic, Span};
 use imgfac_state::{Configuration, Fleet};
 
+use crate::context::Context;
+use crate::error::CliError;
+use crate::factory::Factory;
+use crate::render;
+
 /// The graph of all enrolled images and of the bases that state knows.
 pub(crate) fn graph(configuration: &Configuration, fleet: &Fleet) -> Graph {
     let images = configuration.images.iter().map(|(name, enrolled)| Image {
@@ -73,8 +78,25 @@ pub(crate) fn cycles(configuration: &Configuration, graph: &Graph) -> Vec<Diagno
             diagnostic = diagnostic.with_related(span, label);
         }
         Some(diagnostic.with_help(
-            "no order can rebuild them, so automatic rebuilds leave them out: let one of them stand on another image",
+            "no order can rebuild them, so only people start their rebuilds: let one of them stand on another image",
         ))
     };
     graph.order().cycles().iter().filter_map(describe).collect()
+}
+
+/// Shows the circles of a fleet, and whether there are any.
+pub(crate) fn tell_cycles(
+    context: &mut Context<'_>,
+    factory: &Factory,
+    fleet: &Fleet,
+) -> Result<bool, CliError> {
+    let graph = graph(&factory.configuration, fleet);
+    let cycles = cycles(&factory.configuration, &graph);
+    render::diagnostics(
+        context.err,
+        factory.store.path(),
+        &factory.configuration.files,
+        &cycles,
+    )?;
+    Ok(!cycles.is_empty())
 }

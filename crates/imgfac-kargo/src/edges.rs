@@ -63,7 +63,7 @@ pub(crate) struct Ground<'a> {
     /// Images of ours that are watched; those that were published have digests to note.
     pub(crate) images: BTreeMap<&'a ImageName, bool>,
     /// Images that stand on each other: a rebuild of one would start the next for ever.
-    circles: BTreeMap<String, usize>,
+    circles: BTreeSet<String>,
     /// By how many minutes images that are due together come after each other.
     holds: BTreeMap<ImageName, u32>,
 }
@@ -81,6 +81,11 @@ impl<'a> Ground<'a> {
             circles: circles(&graph),
             holds: holds(fleet, &graph),
         }
+    }
+
+    /// Whether an image stands on others in a circle, so that only people may rebuild it.
+    pub(crate) fn in_circle(&self, image: &ImageName) -> bool {
+        self.circles.contains(image.as_str())
     }
 
     /// The bases that an update of rebuilds this image, and what is wrong with the others.
@@ -129,14 +134,6 @@ impl<'a> Ground<'a> {
         for parent in &state.managed_bases {
             if state.unused_bases.contains(&parent.reference) || parent.reference.digest().is_some()
             {
-                continue;
-            }
-            let circle = self.circles.get(image.as_str());
-            if circle.is_some() && circle == self.circles.get(parent.name.as_str()) {
-                problems.push(format!(
-                    "it stands on {} in a circle: a push of that does not rebuild it, which would never end",
-                    parent.name
-                ));
                 continue;
             }
             match self.images.get(&parent.name) {
@@ -221,12 +218,15 @@ fn graph(fleet: &Fleet<'_>) -> Graph {
     Graph::new(fleet.settings, images, fleet.bases)
 }
 
-/// A number for the circle of each image that is in one.
-fn circles(graph: &Graph) -> BTreeMap<String, usize> {
-    let cycles = graph.order().cycles().iter().enumerate();
-    let members = cycles.flat_map(|(n, cycle)| cycle.members.iter().map(move |member| (member, n)));
+/// The images that stand on each other in a circle.
+fn circles(graph: &Graph) -> BTreeSet<String> {
+    let members = graph
+        .order()
+        .cycles()
+        .iter()
+        .flat_map(|cycle| &cycle.members);
     members
-        .map(|(member, n)| (graph.node(*member).name.clone(), n))
+        .map(|member| graph.node(*member).name.clone())
         .collect()
 }
 

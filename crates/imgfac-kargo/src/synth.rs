@@ -52,7 +52,8 @@ pub struct Image<'a> {
 /// They depend on the fleet alone: not on the order of its images, nor on when or where this runs.
 /// Resources come in the order namespace, project, its settings, accounts, what Promotions look up,
 /// templates and tasks; then by image; then by base. What Kargo would refuse, or take and silently
-/// do wrong, is left out and told in [`Manifests::problems`].
+/// do wrong, is left out and told in [`Manifests::problems`]. Images that stand on each other in a
+/// circle are rebuilt by people only; naming the circle is left to who knows where it is written.
 #[must_use]
 pub fn synthesize(fleet: &Fleet<'_>) -> Manifests {
     Synth::new(fleet).run()
@@ -148,7 +149,8 @@ impl<'a> Synth<'a> {
                     ));
                 }
                 if let Some(edges) = edges.get(name).filter(|edges| !edges.is_empty()) {
-                    stages.extend(self.trigger(made.image, source, edges, &built));
+                    let auto = made.image.enrolment.auto_rebuild && !ground.in_circle(name);
+                    stages.extend(self.trigger(made.image, source, edges, &built, auto));
                     providers.insert(source.provider);
                 }
             }
@@ -308,13 +310,14 @@ impl<'a> Synth<'a> {
         source: &Source,
         edges: &[Edge],
         built: &Built,
+        auto: bool,
     ) -> Option<Stage> {
         let enrolment = image.enrolment;
         let built = built.name(&enrolment.name);
         match trigger_stage(self.settings, enrolment, source, edges, &built) {
             Ok(stage) => {
                 let name = stage.metadata.name.clone();
-                self.acting.insert(name.clone(), enrolment.auto_rebuild);
+                self.acting.insert(name.clone(), auto);
                 self.triggers.push(name);
                 Some(stage)
             }

@@ -189,21 +189,29 @@ impl Operation for Request<'_> {
         let happened = fleet.apply(&update);
         diagnostics.extend(fleet.warnings.iter().cloned());
         let graph = fleet_graph::graph(&factory.configuration, &fleet);
-        diagnostics.extend(fleet_graph::cycles(&factory.configuration, &graph));
-        if !context.quiet {
-            render::diagnostics(
-                context.err,
-                factory.store.path(),
-                &factory.configuration.files,
-                &diagnostics,
-            )?;
-        }
+        let cycles = fleet_graph::cycles(&factory.configuration, &graph);
+        let circles = !cycles.is_empty();
+        let told = if !context.quiet {
+            diagnostics.extend(cycles);
+            &diagnostics
+        } else if self.manifests.is_some() {
+            // The exit code says that something is wrong with the manifests.
+            &cycles
+        } else {
+            &Vec::new()
+        };
+        render::diagnostics(
+            context.err,
+            factory.store.path(),
+            &factory.configuration.files,
+            told,
+        )?;
         let mut changes = fleet.changes();
         let mut partly = !failures.is_empty();
         if let Some(args) = self.manifests {
             let manifests = manifest_changes(context, factory, &fleet, args)?;
             changes.extend(manifests.changes);
-            partly |= manifests.partly;
+            partly |= manifests.partly || circles;
         }
         diagnostics.extend(factory.configuration.diagnostics.iter().cloned());
         Ok(Applied {

@@ -1,6 +1,7 @@
 //! `imgfac status`: the fleet, or one image.
 
 use clap::Args;
+use imgfac_graph::Graph;
 use imgfac_model::{DiscoveryStatus, ImageState, exit};
 use imgfac_state::{Enrolled, Fleet};
 use serde::Serialize;
@@ -35,6 +36,8 @@ struct ImageStatus {
     base_images: Vec<Base>,
     managed_bases: Vec<Base>,
     wave: Option<usize>,
+    /// The images that it stands on in a circle, itself among them; empty without one.
+    circle: Vec<String>,
     current_version: Option<String>,
     current_digest: Option<String>,
     last_built: Option<String>,
@@ -69,7 +72,11 @@ pub(crate) fn run(context: &mut Context<'_>, args: StatusArgs) -> Result<u8, Cli
                 .as_ref()
                 .is_none_or(|wanted| wanted == name.as_str())
         })
-        .map(|(name, image)| status(image, &fleet, wave(name.as_str())))
+        .map(|(name, image)| ImageStatus {
+            wave: wave(name.as_str()),
+            circle: circle(&graph, name.as_str()),
+            ..status(image, &fleet)
+        })
         .collect();
     if let (Some(name), true) = (&args.name, all.is_empty()) {
         let known: Vec<&str> = images.keys().map(|name| name.as_str()).collect();
@@ -96,7 +103,20 @@ pub(crate) fn run(context: &mut Context<'_>, args: StatusArgs) -> Result<u8, Cli
     })
 }
 
-fn status(image: &Enrolled, fleet: &Fleet, wave: Option<usize>) -> ImageStatus {
+/// The images of the circle that an image is part of.
+fn circle(graph: &Graph, name: &str) -> Vec<String> {
+    let Some(index) = graph.image(name) else {
+        return Vec::new();
+    };
+    let mut cycles = graph.order().cycles().iter();
+    let cycle = cycles.find(|cycle| cycle.members.contains(&index));
+    let members = cycle.into_iter().flat_map(|cycle| &cycle.members);
+    members
+        .map(|member| graph.node(*member).name.clone())
+        .collect()
+}
+
+fn status(image: &Enrolled, fleet: &Fleet) -> ImageStatus {
     let enrolment = &image.enrolment;
     let unknown = ImageState::default();
     let stored = fleet.images.get(enrolment.name.as_str());
@@ -138,7 +158,8 @@ fn status(image: &Enrolled, fleet: &Fleet, wave: Option<usize>) -> ImageStatus {
         discovery_error: state.discovery_error.clone(),
         base_images: base_images.collect(),
         managed_bases: managed_bases.collect(),
-        wave,
+        wave: None,
+        circle: Vec::new(),
         current_version: state.current_version.clone(),
         current_digest: state.current_digest.clone(),
         last_built: state.last_built.clone(),
@@ -234,7 +255,7 @@ fn detail(context: &mut Context<'_>, image: &ImageStatus) -> Result<(), CliError
             format!(
                 "{} after a base update, {}, criticality {}",
                 image.rebuild_delay,
-                if image.auto_rebuild {
+                if image.auto_rebuild && image.circle.is_empty() {
                     "by itself"
                 } else {
                     "only by a person"
@@ -244,6 +265,11 @@ fn detail(context: &mut Context<'_>, image: &ImageStatus) -> Result<(), CliError
         ));
     }
     rows.extend(image.wave.map(|wave| ("wave", wave.to_string())));
+    match image.circle.as_slice() {
+        [] => {}
+        [_] => rows.push(("circle", "it stands on itself".to_owned())),
+        all => rows.push(("circle", format!("of {}", all.join(", ")))),
+    }
     let rows: Vec<Vec<String>> = rows
         .into_iter()
         .map(|(key, value)| vec![key.to_owned(), render::clean(&value)])

@@ -11,6 +11,7 @@ use imgfac_state::{FileChange, Files, Fleet};
 use crate::context::Context;
 use crate::error::CliError;
 use crate::factory::{Access, Factory};
+use crate::fleet_graph;
 use crate::render;
 
 /// Write the Kargo manifests
@@ -60,8 +61,9 @@ pub(crate) fn run(context: &mut Context<'_>, args: SynthArgs) -> Result<u8, CliE
     let mut factory = Factory::open(context, access)?;
     let fleet = factory.fleet()?;
     let unreadable = factory.tell_unreadable(context, &fleet)?;
+    let circles = fleet_graph::tell_cycles(context, &factory, &fleet)?;
     let code = |manifests_partly: bool| {
-        if unreadable.is_empty() && !manifests_partly {
+        if unreadable.is_empty() && !circles && !manifests_partly {
             exit::DONE
         } else {
             exit::PARTLY

@@ -183,14 +183,19 @@ fn a_parent_that_was_never_published_breaks_nothing() {
 }
 
 #[test]
-fn a_circle_does_not_rebuild_itself_for_ever() {
-    insta::assert_snapshot!(rebuilds(&cascade(&[("a", &["b"]), ("b", &["a"]), ("c", &["a"])])), @"
-    rebuild-trigger-a: 168h0m0s+20m by observe-node-22
-    rebuild-trigger-b: 168h0m0s+40m by observe-node-22
+fn images_in_a_circle_are_rebuilt_by_people_only() {
+    let fleet = cascade(&[("a", &["b"]), ("b", &["a"]), ("c", &["a"]), ("d", &["d"])]);
+    insta::assert_snapshot!(rebuilds(&fleet), @"
+    rebuild-trigger-a: 0h30m0s+0m by observe-image-b, 168h0m0s+20m by observe-node-22
+    rebuild-trigger-b: 0h30m0s+0m by observe-image-a, 168h0m0s+40m by observe-node-22
     rebuild-trigger-c: 0h30m0s+0m by observe-image-a, 168h0m0s+40m by observe-node-22
-    ! image a: it stands on b in a circle: a push of that does not rebuild it, which would never end
-    ! image b: it stands on a in a circle: a push of that does not rebuild it, which would never end
+    rebuild-trigger-d: 168h0m0s+20m by observe-node-22, 0h30m0s+0m by observe-image-d
     ");
+    let text = fleet.synthesize().to_yaml().unwrap();
+    for (image, auto) in [("a", false), ("b", false), ("c", true), ("d", false)] {
+        let policy = format!("name: rebuild-trigger-{image}\n    autoPromotionEnabled: {auto}\n");
+        assert!(text.contains(&policy), "{policy}");
+    }
 }
 
 #[test]
