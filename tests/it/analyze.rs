@@ -68,6 +68,14 @@ fn the_report_is_also_json() {
         "failed": 1
       },
       "bases": 2,
+      "failures": [
+        {
+          "kind": "image",
+          "name": "base",
+          "error": "base/Dockerfile:1:6: base name ($UNKNOWN) should not be blank; no ARG UNKNOWN is declared before the first FROM: declare it there, then give it a default, or a value with --build-arg or in buildArgs"
+        }
+      ],
+      "diagnostics": [],
       "changes": [
         {
           "kind": "image",
@@ -108,14 +116,6 @@ fn the_report_is_also_json() {
           ]
         }
       ],
-      "failures": [
-        {
-          "kind": "image",
-          "name": "base",
-          "error": "base/Dockerfile:1:6: base name ($UNKNOWN) should not be blank; no ARG UNKNOWN is declared before the first FROM: declare it there, then give it a default, or a value with --build-arg or in buildArgs"
-        }
-      ],
-      "diagnostics": [],
       "files": {
         "written": [
           "state/images/base.yaml",

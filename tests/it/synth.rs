@@ -115,28 +115,53 @@ fn files_of_others_stay_and_files_of_ours_go() {
 }
 
 #[test]
-fn state_that_cannot_be_used_is_said() {
+fn a_base_whose_state_cannot_be_used_keeps_its_name_and_its_manifests() {
     let sandbox = shop();
     assert_eq!(sandbox.run(&["-C", "factory", "sync"]).code, 0);
-    sandbox.write(
-        "factory/state/base-images/debian-12.yaml",
-        "fullImage: debian\nfullImage: debian\n",
-    );
+    let path = "factory/state/base-images/debian-12.yaml";
+    let twice = format!("{}previousDigest: null\n", sandbox.read(path));
+    sandbox.write(path, &twice);
     assert_snapshot!(sandbox.run(&["-C", "factory", "synth", "--check"]), @r#"
     exit 3
     --- stdout
-    Would write dist/image-factory.k8s.yaml
+    Nothing changed, nothing written.
     --- stderr
-    error[unreadable-state]: state/base-images/debian-12.yaml cannot be used: the key "fullImage" stands twice
-     --> factory/state/base-images/debian-12.yaml:2:1
-      |
-    2 | fullImage: debian
-      | ^^^^^^^^^
-      |
-      = help: mend or delete it; until then it is left as it is
-
-    warning: image base: it stands on debian-12, of which there is no usable state: its updates do not rebuild it
+    error[unreadable-state]: state/base-images/debian-12.yaml cannot be used: the key "previousDigest" stands twice
+      --> factory/state/base-images/debian-12.yaml:33:1
+       |
+    33 | previousDigest: null
+       | ^^^^^^^^^^^^^^
+       |
+       = help: mend or delete it; until then it is left as it is
     "#);
+    // A new run of everything does not make a second base of it.
+    assert_eq!(sandbox.run(&["-C", "factory", "sync", "--check"]).code, 3);
+    let before = sandbox.files();
+    assert_snapshot!(sandbox.run(&["-C", "factory", "sync", "-q"]), @r#"
+    exit 3
+    --- stdout
+    factory  3 images: 2 built by us, 1 watched; 3 bases; 1 on images of our own
+
+    1 base failed; what was known is kept:
+      failed  base  debian-12  state/base-images/debian-12.yaml cannot be used: the key "previousDigest" stands twice
+
+    Nothing changed, nothing written.
+    --- stderr
+    "#);
+    assert_eq!(sandbox.files(), before);
+
+    // Not even when the file says nothing: the Dockerfile does, and the name is that of its image.
+    sandbox.write(path, "");
+    let before = sandbox.files();
+    assert_eq!(sandbox.run(&["-C", "factory", "sync"]).code, 3);
+    assert_eq!(sandbox.files(), before);
+
+    // Nobody names it any more: what cannot be used is not thrown away.
+    sandbox.edit("shop/base/Dockerfile", "debian:12", "debian:13");
+    let outcome = sandbox.run(&["-C", "factory", "sync"]);
+    assert_eq!(outcome.code, 3, "{outcome}");
+    assert!(!outcome.stdout.contains("archived"), "{outcome}");
+    assert_eq!(sandbox.read(path), "");
 }
 
 #[test]

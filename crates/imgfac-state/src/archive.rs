@@ -426,6 +426,10 @@ impl Fleet {
 
     /// Lets a base go from the live ones, and gives its state and the file that it had.
     pub(crate) fn take_base(&mut self, name: &BaseName) -> Option<(Stored<BaseState>, String)> {
+        // What cannot be used is left as it is.
+        if self.unreadable_base(name.as_str()).is_some() {
+            return None;
+        }
         let stored = self.bases.remove(name)?;
         let path = base_path(name.as_str());
         self.forget(&path);

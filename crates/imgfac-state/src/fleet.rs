@@ -9,7 +9,7 @@ use crate::archive::{self, Recalled};
 use crate::confined::ReadError;
 use crate::emit;
 use crate::store::{FileChange, Files};
-use crate::stored::{Stored, Unusable, read_base, read_image};
+use crate::stored::{Stored, Unusable, read_base, read_image, salvage_base};
 
 const IMAGES: &str = "state/images";
 const BASES: &str = "state/base-images";
@@ -19,7 +19,8 @@ const BASES: &str = "state/base-images";
 pub struct Fleet {
     /// Enrolled images, by name. Names of the predecessor may be other than ours allow.
     pub images: BTreeMap<String, Stored<ImageState>>,
-    /// Base images, by name.
+    /// Base images, by name. One whose file cannot be used has its place here as long as it can be
+    /// told which image it is about, so that names and manifests stay; it is never written.
     pub bases: BTreeMap<BaseName, Stored<BaseState>>,
     /// Files that cannot be used: they are left alone, and nothing takes their place.
     pub unreadable: Vec<Unreadable>,
@@ -59,7 +60,11 @@ pub enum Subject {
 
 enum Parsed {
     Image(String, Result<Stored<ImageState>, Unusable>),
-    Base(BaseName, Result<Stored<BaseState>, Unusable>),
+    /// What stands for a base that cannot be used comes with the reason.
+    Base(
+        BaseName,
+        Result<Stored<BaseState>, (Option<BaseState>, Unusable)>,
+    ),
     Nameless(String, Unusable),
 }
 
@@ -96,7 +101,10 @@ impl Fleet {
                     None
                 }
                 Parsed::Image(name, Err(problem)) => Some((Subject::Image(name), problem)),
-                Parsed::Base(name, Err(problem)) => {
+                Parsed::Base(name, Err((salvaged, problem))) => {
+                    if let Some(state) = salvaged {
+                        fleet.bases.insert(name.clone(), Stored::new(state));
+                    }
                     Some((Subject::Base(name.to_string()), problem))
                 }
                 Parsed::Nameless(name, problem) => Some((Subject::Base(name), problem)),
@@ -121,6 +129,30 @@ impl Fleet {
         self.unreadable
             .iter()
             .find(|file| matches!(&file.subject, Subject::Image(image) if image == name))
+    }
+
+    /// Whether the state file of this base cannot be used.
+    #[must_use]
+    pub fn unreadable_base(&self, name: &str) -> Option<&Unreadable> {
+        self.unreadable
+            .iter()
+            .find(|file| matches!(&file.subject, Subject::Base(base) if base == name))
+    }
+
+    /// Lets references stand for bases whose files do not even say which image they are about: a
+    /// base has the plain name of its reference, unless that was taken when it came.
+    pub(crate) fn stand_in(&mut self, wanted: &BTreeSet<Reference>) {
+        let known = self.bases_by_reference();
+        for reference in wanted.iter().filter(|wanted| !known.contains_key(wanted)) {
+            let slug = imgfac_model::base_slug(reference);
+            if let Ok(name) = BaseName::new(&slug)
+                && self.unreadable_base(&slug).is_some()
+                && !self.bases.contains_key(&name)
+            {
+                let state = BaseState::new(reference.clone(), "");
+                self.bases.insert(name, Stored::new(state));
+            }
+        }
     }
 
     /// Adds the unreadable files to the texts of a run, for showing positions.
@@ -160,7 +192,8 @@ impl Fleet {
     #[must_use]
     pub fn changes(&self) -> Vec<FileChange> {
         let images: Vec<_> = self.images.iter().collect();
-        let bases: Vec<_> = self.bases.iter().collect();
+        let usable = |name: &BaseName| self.unreadable_base(name.as_str()).is_none();
+        let bases: Vec<_> = self.bases.iter().filter(|(name, _)| usable(name)).collect();
         let changed = |path: String, text: String| {
             (self.originals.get(&path) != Some(&text)).then_some(FileChange::Write { path, text })
         };
@@ -222,10 +255,10 @@ fn parse(store: &dyn Files, folder: &str, name: &str) -> (String, Option<String>
         match BaseName::new(&stem) {
             Ok(name) => Parsed::Base(
                 name,
-                bytes
-                    .as_ref()
-                    .map_err(Clone::clone)
-                    .and_then(|bytes| read_base(bytes)),
+                match bytes.as_ref() {
+                    Ok(bytes) => read_base(bytes).map_err(|problem| (salvage_base(bytes), problem)),
+                    Err(problem) => Err((None, problem.clone())),
+                },
             ),
             Err(error) => Parsed::Nameless(stem, unusable(error.to_string())),
         }

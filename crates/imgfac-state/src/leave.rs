@@ -79,7 +79,9 @@ impl Fleet {
     fn needed_base(&self, place: &Repository, kept: &BTreeSet<&BaseName>) -> Option<BaseName> {
         let mut bases = self.bases.iter();
         let (name, _) = bases.find(|(name, stored)| {
-            kept.contains(name) && stored.state.reference.repository() == place
+            kept.contains(name)
+                && stored.state.reference.repository() == place
+                && self.unreadable_base(name.as_str()).is_none()
         })?;
         Some(name.clone())
     }

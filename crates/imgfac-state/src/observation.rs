@@ -79,8 +79,14 @@ impl Fleet {
         digest: &Digest,
         now: &str,
     ) -> Result<Vec<Change>, ObserveError> {
+        if let Some(file) = self.unreadable_base(name.as_str()) {
+            return Err(ObserveError::Unreadable {
+                path: file.path.clone(),
+                reason: file.problem.reason.clone(),
+            });
+        }
         let Some(stored) = self.bases.get_mut(name) else {
-            return Err(self.no_such_base(name));
+            return Err(ObserveError::Unknown { name: name.clone() });
         };
         let state = &mut stored.state;
         if state.current_digest.as_deref() == Some(digest.as_str()) {
@@ -114,20 +120,6 @@ impl Fleet {
             kind: ChangeKind::Changed,
             details,
         }])
-    }
-
-    fn no_such_base(&self, name: &BaseName) -> ObserveError {
-        let unreadable = self
-            .unreadable
-            .iter()
-            .find(|file| matches!(&file.subject, Subject::Base(base) if base == name.as_str()));
-        match unreadable {
-            Some(file) => ObserveError::Unreadable {
-                path: file.path.clone(),
-                reason: file.problem.reason.clone(),
-            },
-            None => ObserveError::Unknown { name: name.clone() },
-        }
     }
 
     fn built_on_until_now(

@@ -1,6 +1,6 @@
 //! State files as they are read: what we know by type, and everything else as it was.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use imgfac_model::{
     BaseName, BaseState, ImageName, ImageState, ManagedBase, Reference, Repository,
@@ -197,6 +197,21 @@ pub(crate) fn read_base(text: &[u8]) -> Result<Stored<BaseState>, Unusable> {
         previous_digest,
     };
     Ok(Stored { state, rest })
+}
+
+/// What can stand for a base whose file cannot be used: which image it is about, if all lines that
+/// say so agree. A conflict of two writers, a key that stands twice or a cut end leave that line.
+pub(crate) fn salvage_base(text: &[u8]) -> Option<BaseState> {
+    let text = String::from_utf8_lossy(text);
+    let said = text
+        .lines()
+        .filter_map(|line| line.strip_prefix("fullImage:"))
+        .map(|value| value.trim().trim_matches(['"', '\'']))
+        .map(|value| Reference::parse(value).ok());
+    let references = said.collect::<Option<BTreeSet<Reference>>>()?;
+    let mut references = references.into_iter();
+    let state = BaseState::new(references.next()?, "");
+    references.next().is_none().then_some(state)
 }
 
 fn from_parts(parts: &BTreeMap<String, String>) -> Option<Reference> {

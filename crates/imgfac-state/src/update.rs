@@ -139,6 +139,7 @@ impl Fleet {
         self.rename_images(&mut run);
         self.bring_images_back(&mut run);
         let plan = self.plan(update, &run.managed);
+        self.stand_in(&plan.wanted);
         let names = assign_base_names(
             &self.known_names(&plan.wanted),
             &self.taken_names(&plan.wanted),

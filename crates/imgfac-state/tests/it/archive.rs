@@ -700,7 +700,7 @@ fn an_image_is_archived_by_hand_unless_others_stand_on_it() {
         Ok(changes) => changes[0].details.join("; "),
         Err(error) => error.to_string(),
     };
-    assert_eq!(archive(&mut fleet, "x"), "x is still needed: y stand on it");
+    assert_eq!(archive(&mut fleet, "x"), "x is still needed by y");
     assert_eq!(archive(&mut fleet, "z"), "state has no image \"z\"");
     assert_eq!(
         archive(&mut fleet, "y"),

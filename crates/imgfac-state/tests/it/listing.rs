@@ -128,6 +128,8 @@ fn what_cannot_be_listed_is_told() {
             imgfac_yaml::Value::Text("UP".into()),
         )]),
     );
+    factory.write("images.yaml", "[]\n");
+    let configuration = Configuration::read(&store).unwrap();
     let invalid = configuration
         .with_entry(&store, &name("web"), &stored)
         .unwrap_err();
