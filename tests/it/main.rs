@@ -21,6 +21,7 @@ mod git_sha256;
 mod graph;
 mod hostile;
 mod init;
+mod lifecycle;
 mod manifests;
 mod observe;
 mod options;

@@ -94,7 +94,8 @@ fn one_image_is_shown_with_all_that_is_known() {
       "criticality": "normal",
       "source": "github.com/acme/shop main web/Dockerfile",
       "enrolledAt": "2026-11-23T12:00:00Z",
-      "lastDiscovery": "2026-11-23T12:00:00Z"
+      "lastDiscovery": "2026-11-23T12:00:00Z",
+      "lifecycle": []
     }
     --- stderr
     "#);

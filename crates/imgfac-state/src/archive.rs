@@ -318,6 +318,21 @@ impl Fleet {
         })
     }
 
+    /// The files that have the state of an image that is not enrolled: that of a base which took
+    /// its place, or those of the archive.
+    #[must_use]
+    pub fn last_states(&self, image: &str) -> Vec<String> {
+        let carry = |stored: &Stored<BaseState>| {
+            (former::images(&stored.rest).iter()).any(|(name, _)| name == image)
+        };
+        let bases = (self.bases.iter())
+            .filter(|(_, stored)| carry(stored))
+            .map(|(base, _)| base_path(base.as_str()));
+        bases
+            .chain(self.archived_as(IMAGES, image).cloned())
+            .collect()
+    }
+
     /// Lets a file of the archive go for good.
     pub fn remove_archived(&mut self, archived: &Archived) {
         self.removed.insert(archived.path.clone());

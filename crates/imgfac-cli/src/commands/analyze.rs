@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use imgfac_model::{Diagnostic, ImageName, Workspace, exit};
-use imgfac_state::{Build, Enrolled, Files, Fleet, Subject, Update};
+use imgfac_state::{Build, Configuration, Enrolled, Files, Fleet, RenameError, Subject, Update};
 
 use crate::args::{Format, FormatArg};
 use crate::commands::job::JobArgs;
@@ -35,6 +35,12 @@ pub(crate) struct AnalysisArgs {
     /// How many Dockerfiles are read at once [default: one for each processor]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     pub(crate) jobs: Option<u16>,
+    /// Let an image go on under a new name, with its whole state (repeatable)
+    ///
+    /// OLD is in state and no longer enrolled, NEW is enrolled and has no state; both are
+    /// published at the same place.
+    #[arg(long, value_name = "OLD=NEW", value_parser = rename)]
+    pub(crate) rename: Vec<(String, ImageName)>,
     /// Where fetched sources are kept between runs [default: imgfac/sources in the user's cache]
     #[arg(long, value_name = "DIR", env = "IMGFAC_CACHE_DIR")]
     pub(crate) cache_dir: Option<PathBuf>,
@@ -42,6 +48,15 @@ pub(crate) struct AnalysisArgs {
 
 fn workspace(text: &str) -> Result<Workspace, String> {
     Workspace::new(text).map_err(|error| error.to_string())
+}
+
+fn rename(text: &str) -> Result<(String, ImageName), String> {
+    let (old, new) = text
+        .split_once('=')
+        .filter(|(old, _)| !old.is_empty())
+        .ok_or("write it as OLD=NEW")?;
+    let new = ImageName::new(new).map_err(|error| error.to_string())?;
+    Ok((old.to_owned(), new))
 }
 
 /// Read the Dockerfiles of all images and update state
@@ -132,6 +147,12 @@ impl Operation for Request<'_> {
             ))
             .with_hint("if all of them shall leave, write an empty list into it: []"));
         }
+        let renames = renames(
+            &self.analysis.rename,
+            &factory.configuration,
+            &fleet,
+            &scope,
+        )?;
         let mut diagnostics = factory.unreadable_state(&fleet);
         let settings = &factory.configuration.settings;
         let workspaces = match round.local {
@@ -182,6 +203,7 @@ impl Operation for Request<'_> {
             discoveries,
             commits: known.commits(),
             builds: build.into_iter().collect::<BTreeMap<ImageName, Build>>(),
+            renames,
             commit,
             ..Update::new(&factory.configuration, now)
         };
@@ -314,6 +336,45 @@ fn scope<F: Files>(
         None => Err(unknown_image(images, name)),
     };
     names.iter().map(find).collect::<Result<_, _>>().map(Some)
+}
+
+/// The renamings that are asked for: the old name, by the new one.
+fn renames(
+    wanted: &[(String, ImageName)],
+    configuration: &Configuration,
+    fleet: &Fleet,
+    scope: &Option<BTreeSet<ImageName>>,
+) -> Result<BTreeMap<ImageName, String>, CliError> {
+    let mut renames = BTreeMap::new();
+    for (old, new) in wanted {
+        let refused = |error: String| {
+            CliError::usage(format!(
+                "cannot rename {} to {new}: {}",
+                render::clean(old),
+                render::clean(&error)
+            ))
+        };
+        if scope.as_ref().is_some_and(|scope| !scope.contains(new)) {
+            return Err(refused(format!("this run is not about \"{new}\"")));
+        }
+        if let Err(error) = fleet.can_rename(configuration, old, new) {
+            return Err(match &error {
+                RenameError::Unknown(_) | RenameError::Taken(_) => refused(error.to_string())
+                    .with_hint(format!(
+                        "if its state is in the archive: imgfac restore {} --as {new}",
+                        render::clean(old)
+                    )),
+                _ => refused(error.to_string()),
+            });
+        }
+        if renames
+            .insert(new.clone(), old.clone())
+            .is_some_and(|other| other != *old)
+        {
+            return Err(refused("another image is to have that name".into()));
+        }
+    }
+    Ok(renames)
 }
 
 /// The error for a name that no image has.

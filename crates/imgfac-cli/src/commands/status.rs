@@ -3,7 +3,7 @@
 use clap::Args;
 use imgfac_graph::Graph;
 use imgfac_model::{DiscoveryStatus, ImageState, exit};
-use imgfac_state::{Enrolled, Fleet};
+use imgfac_state::{Enrolled, Fleet, Passage};
 use serde::Serialize;
 
 use crate::args::{Format, FormatArg};
@@ -47,6 +47,30 @@ struct ImageStatus {
     source: Option<String>,
     enrolled_at: Option<String>,
     last_discovery: Option<String>,
+    lifecycle: Vec<Passed>,
+}
+
+/// What became of the image at a time.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Passed {
+    time: Option<String>,
+    from: String,
+    to: String,
+    says: Vec<String>,
+    commit: Option<String>,
+}
+
+impl From<Passage> for Passed {
+    fn from(passage: Passage) -> Self {
+        Self {
+            says: passage.sentences(),
+            time: passage.time,
+            from: passage.from,
+            to: passage.to,
+            commit: passage.commit,
+        }
+    }
 }
 
 #[derive(Serialize)]
@@ -81,7 +105,12 @@ pub(crate) fn run(context: &mut Context<'_>, args: StatusArgs) -> Result<u8, Cli
     if let (Some(name), true) = (&args.name, all.is_empty()) {
         let known: Vec<&str> = images.keys().map(|name| name.as_str()).collect();
         let error = CliError::usage(format!("no image is called \"{}\"", render::clean(name)));
+        let last = fleet.last_states(name);
         return Err(match imgfac_model::nearest(name, &known) {
+            _ if !last.is_empty() => error.with_hint(format!(
+                "its last state is in {}",
+                render::clean(&last.join(", "))
+            )),
             Some(near) => error.with_hint(format!("did you mean \"{near}\"?")),
             None => error.with_hint("imgfac status lists them"),
         });
@@ -177,6 +206,12 @@ fn status(image: &Enrolled, fleet: &Fleet) -> ImageStatus {
         }),
         enrolled_at: state.enrolled_at.clone(),
         last_discovery: state.last_discovery.clone(),
+        lifecycle: stored
+            .map(|stored| Passage::all(&stored.rest))
+            .unwrap_or_default()
+            .into_iter()
+            .map(Passed::from)
+            .collect(),
     }
 }
 
@@ -310,6 +345,29 @@ fn detail(context: &mut Context<'_>, image: &ImageStatus) -> Result<(), CliError
         for line in render::columns(&bases) {
             writeln!(context.out, "  {}", render::clean(&line))?;
         }
+    }
+    lifecycle(context, &image.lifecycle)
+}
+
+/// What became of the image, oldest first.
+fn lifecycle(context: &mut Context<'_>, passages: &[Passed]) -> Result<(), CliError> {
+    if passages.is_empty() {
+        return Ok(());
+    }
+    writeln!(context.out, "\nLifecycle")?;
+    let rows: Vec<Vec<String>> = passages
+        .iter()
+        .map(|passed| {
+            let time = passed.time.as_deref().unwrap_or("not known");
+            let commit = passed.commit.as_deref().unwrap_or_default();
+            let commit: String = commit.chars().take(12).collect();
+            [time, &passed.says.join("; "), &commit]
+                .map(render::clean)
+                .to_vec()
+        })
+        .collect();
+    for line in render::columns(&rows) {
+        writeln!(context.out, "  {line}")?;
     }
     Ok(())
 }
