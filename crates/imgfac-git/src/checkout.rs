@@ -207,9 +207,21 @@ impl Checkout {
     /// # Errors
     /// When Git fails.
     pub fn ignored(&self, paths: &[String]) -> Result<BTreeSet<String>, Error> {
+        // Git looks through its whole index for each path, unless it is told not to; so it is asked
+        // for the rules first, and whether a file is committed for those that they name.
+        let named = self.check_ignore(&["--no-index"], paths)?;
+        if named.is_empty() {
+            return Ok(BTreeSet::new());
+        }
+        let ignored = self.check_ignore(&[], &named)?;
+        Ok(ignored.into_iter().collect())
+    }
+
+    fn check_ignore(&self, options: &[&str], paths: &[String]) -> Result<Vec<String>, Error> {
         let output = self
             .call("check-ignore")
             .args(["check-ignore", "-z", "--stdin"])
+            .args(options)
             .input(paths.join("\0"))
             .run()?;
         Ok(String::from_utf8_lossy(&output.stdout)
