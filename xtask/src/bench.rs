@@ -7,6 +7,7 @@
 //! the results.
 
 mod bars;
+mod commits;
 mod floor;
 mod measure;
 mod report;
@@ -38,6 +39,9 @@ pub(crate) struct BenchArgs {
     /// Dockerfiles that use everything BuildKit understands
     #[arg(long)]
     hard: bool,
+    /// Measure `analyze --commit` against Git instead, on the largest fleet
+    #[arg(long, conflicts_with_all = ["assert", "format"])]
+    commits: bool,
     /// How results are printed
     #[arg(long, value_enum, default_value_t)]
     format: Format,
@@ -104,6 +108,13 @@ pub(crate) fn run(args: &BenchArgs) -> Result<()> {
     let programs = build(&target)?;
     let start = start_up(&programs, args.runs)?;
     settle(&target);
+    if args.commits {
+        let images = args.images.iter().copied().max().unwrap_or_default();
+        let report = commits::bench(&programs, &target, images, args.runs)?;
+        fs::write(target.join(REMOVED), "").context("cannot note when files were removed")?;
+        print!("{report}");
+        return Ok(());
+    }
     let mut rows = Vec::new();
     for &images in &args.images {
         rows.extend(bench_fleet(&programs, &target, images, args, start)?);
