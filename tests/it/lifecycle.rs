@@ -333,3 +333,52 @@ fn a_commit_says_what_became_of_an_image_and_state_says_which() {
     let text = sandbox.read("work/factory/state/images/os.yaml");
     assert_eq!(text.matches("    commit: ").count(), 3, "{text}");
 }
+
+/// The examples of docs/lifecycle.md are without mistakes, and Kargo is asked for what they say.
+#[test]
+fn documented_external_images_are_watched_as_the_page_says() {
+    let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/lifecycle.md");
+    let page = std::fs::read_to_string(page).expect("the page is there");
+    let (_, rest) = page.split_once("```yaml\n").expect("it has an example");
+    let (example, _) = rest.split_once("```").expect("the example ends");
+    let sandbox = crate::sandbox();
+    sandbox.write(IMAGES, example);
+    assert_snapshot!(sandbox.run(&["-C", "factory", "check"]), @"
+    exit 0
+    --- stdout
+    ok: 4 images, no mistakes
+    --- stderr
+    ");
+    let outcome = sandbox.run(&SYNC);
+    assert_eq!(
+        (outcome.code, outcome.stderr.as_str()),
+        (0, ""),
+        "{outcome}"
+    );
+    let text = sandbox.read("factory/dist/image-factory.k8s.yaml");
+    let keys = [
+        "repoURL:",
+        "imageSelectionStrategy:",
+        "constraint:",
+        "- ^",
+        "- -",
+    ];
+    let lines: Vec<&str> = (text.lines().map(str::trim))
+        .filter(|line| keys.iter().any(|key| line.starts_with(key)))
+        .collect();
+    assert_snapshot!(lines.join("\n"), @r#"
+    repoURL: registry.vendor.example:5000/products/ledger-db
+    imageSelectionStrategy: SemVer
+    constraint: ">=4.2.0-0 <5.0.0-0"
+    - -debian$
+    repoURL: docker.io/library/nginx
+    imageSelectionStrategy: Digest
+    constraint: 1.29-alpine
+    repoURL: docker.io/library/postgres
+    imageSelectionStrategy: NewestBuild
+    - ^16\.[0-9]+$
+    repoURL: docker.io/library/redis
+    imageSelectionStrategy: SemVer
+    constraint: ~7.4.0
+    "#);
+}

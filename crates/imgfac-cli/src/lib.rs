@@ -1,7 +1,7 @@
 //! The command line of Image Factory: arguments, a call into the libraries, a renderer.
 //!
-//! [`main`] is the whole program, [`run`] the same with arguments of the caller. [`command`] and [`schemas`] describe it for generated
-//! documentation.
+//! [`main`] is the whole program, [`run`] the same with arguments of the caller. [`command`], [`schemas`] and [`transitions`] describe it
+//! for generated documentation.
 
 mod args;
 mod cluster;
@@ -50,6 +50,13 @@ pub fn run(arguments: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> 
 #[must_use]
 pub fn command() -> clap::Command {
     Cli::command()
+}
+
+/// What can become of an image, as a Mermaid diagram and as a table of Markdown.
+#[must_use]
+pub fn transitions() -> (String, String) {
+    use imgfac_state::Transition;
+    (Transition::diagram(), Transition::table())
 }
 
 /// The JSON Schemas of all files, by name.
