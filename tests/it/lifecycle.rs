@@ -240,11 +240,11 @@ fn another_image_of_an_archived_name_is_told() {
     Would write 4 files: dist/image-factory.k8s.yaml, state/base-images (2), state/images/web.yaml
     Would remove 2 files: state/_archive/base-images (2)
     --- stderr
-    warning[archived-state]: state/_archive/images/web.yaml is of another image than "web" is now: it was published as ghcr.io/acme/web, now ghcr.io/acme/site
+    warning[archived-state]: state/_archive/images/web.yaml has the state of another "web" than this one: it was published as ghcr.io/acme/web, now ghcr.io/acme/site
      --> factory/images.yaml:5:9
       |
     5 | - name: web
-      |         ^^^ starts with a new state, and the archived one stays
+      |         ^^^ starts with a new state, and that one stays
       |
       = help: if it is the same image all the same: imgfac restore web
     "#);

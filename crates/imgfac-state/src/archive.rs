@@ -5,17 +5,16 @@
 
 use std::collections::BTreeMap;
 
-use imgfac_model::{BaseName, BaseState, ImageName, ImageState, Reference};
+use imgfac_model::{BaseName, BaseState, ImageState, Reference};
 use imgfac_yaml::Value;
 
-use crate::change::{Change, ChangeKind, Changes};
-use crate::configuration::Configuration;
+use crate::change::{ChangeKind, Changes};
 use crate::confined::ReadError;
 use crate::emit::{self, ARCHIVE_KEYS};
-use crate::fleet::{Fleet, Subject, base_path, image_path};
+use crate::fleet::{Fleet, Subject, base_path};
 use crate::former;
-use crate::identity;
-use crate::lifecycle::{Kind, Moment, Passage, same_but_for_the_time};
+use crate::lifecycle::Kind;
+use crate::passage::{Moment, Passage, same_but_for_the_time};
 use crate::store::Files;
 use crate::stored::{Fields, Stored, read_base, read_image};
 
@@ -179,43 +178,6 @@ pub(crate) fn age(archived: &Archived) -> (Option<&str>, usize, &str) {
     (archived.archived_at.as_deref(), path.len(), path)
 }
 
-/// Something cannot be archived or restored by hand.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum ArchiveError {
-    /// State does not have it.
-    #[error("state has no image \"{0}\"")]
-    Unknown(String),
-    /// Others stand on it.
-    #[error("{name} is still needed by {}", .by.join(", "))]
-    Needed {
-        /// The image.
-        name: String,
-        /// The images that stand on it.
-        by: Vec<String>,
-    },
-    /// It is a base: those come and go with the Dockerfiles that name them.
-    #[error("{path} is the state of a base: it comes back when a Dockerfile names it")]
-    IsABase {
-        /// The file.
-        path: String,
-    },
-    /// Nobody has enrolled the image that it shall be.
-    #[error("no image is called \"{0}\"")]
-    NotEnrolled(String),
-    /// The state that is there now cannot be read, and nothing takes its place.
-    #[error("state/images/{0}.yaml cannot be used")]
-    Unreadable(String),
-}
-
-/// What a restoring by hand came to.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Restored {
-    /// What it changed.
-    pub changes: Vec<Change>,
-    /// How the image that it was differs from the one that it is now; may be empty.
-    pub differences: Vec<String>,
-}
-
 impl Fleet {
     /// All states of the archive, by path, and the files of it that cannot be used.
     ///
@@ -228,114 +190,6 @@ impl Fleet {
         let paths: Vec<String> = self.archive.iter().cloned().collect();
         let recalled = Recalled::read(files, &paths)?;
         Ok((recalled.states.into_values().collect(), recalled.unusable))
-    }
-
-    /// Lets an image leave the fleet for the archive.
-    ///
-    /// # Errors
-    /// When state does not have it, or others stand on it.
-    pub fn archive_image(
-        &mut self,
-        name: &str,
-        reason: &str,
-        moment: Moment<'_>,
-    ) -> Result<Vec<Change>, ArchiveError> {
-        let stands_on = |stored: &Stored<ImageState>| {
-            (stored.state.managed_bases.iter()).any(|base| base.name.as_str() == name)
-        };
-        let by: Vec<String> = (self.images.iter())
-            .filter(|(other, stored)| other.as_str() != name && stands_on(stored))
-            .map(|(other, _)| other.clone())
-            .collect();
-        if !by.is_empty() {
-            let name = name.to_owned();
-            return Err(ArchiveError::Needed { name, by });
-        }
-        let Some(stored) = self.images.remove(name) else {
-            return Err(ArchiveError::Unknown(name.to_owned()));
-        };
-        let mut changes = Changes::default();
-        let from = image_path(name);
-        self.forget(&from);
-        let kind = Kind::of_state(&stored);
-        self.put_image_away(name, stored, &from, kind, reason, moment, &mut changes);
-        Ok(changes.finish())
-    }
-
-    /// Brings an image back from the archive, be it another one than it was. A state that its name
-    /// has now goes to the archive in its place.
-    ///
-    /// # Errors
-    /// When it is a base, or the name is not enrolled, or has a state that cannot be read.
-    pub fn restore_image(
-        &mut self,
-        archived: &Archived,
-        name: &ImageName,
-        configuration: &Configuration,
-        moment: Moment<'_>,
-    ) -> Result<Restored, ArchiveError> {
-        let ArchivedState::Image(stored) = &archived.state else {
-            let path = archived.path.clone();
-            return Err(ArchiveError::IsABase { path });
-        };
-        let Some(enrolled) = configuration.images.get(name) else {
-            return Err(ArchiveError::NotEnrolled(name.to_string()));
-        };
-        if self.unreadable_image(name.as_str()).is_some() {
-            return Err(ArchiveError::Unreadable(name.to_string()));
-        }
-        let mut changes = Changes::default();
-        let mut passage = Passage::new(moment, Kind::Archived, Kind::of(&enrolled.enrolment));
-        if archived.name != name.as_str() {
-            passage = passage.renamed(&archived.name, name.as_str());
-        }
-        changes.add(
-            Subject::Image(name.to_string()),
-            ChangeKind::Restored,
-            passage.sentences(),
-        );
-        if let Some(old) = self.images.remove(name.as_str()) {
-            let reason = format!("{} was restored in its place", archived.path);
-            let (from, kind) = (image_path(name.as_str()), Kind::of_state(&old));
-            self.put_image_away(
-                name.as_str(),
-                old,
-                &from,
-                kind,
-                &reason,
-                moment,
-                &mut changes,
-            );
-        }
-        let mut stored = Stored::clone(stored);
-        come_back(&mut stored.rest, &passage);
-        let differences = identity::differences(&stored, &enrolled.enrolment);
-        self.images.insert(name.to_string(), stored);
-        self.removed.insert(archived.path.clone());
-        Ok(Restored {
-            changes: changes.finish(),
-            differences,
-        })
-    }
-
-    /// The files that have the state of an image that is not enrolled: that of a base which took
-    /// its place, or those of the archive.
-    #[must_use]
-    pub fn last_states(&self, image: &str) -> Vec<String> {
-        let carry = |stored: &Stored<BaseState>| {
-            (former::images(&stored.rest).iter()).any(|(name, _)| name == image)
-        };
-        let bases = (self.bases.iter())
-            .filter(|(_, stored)| carry(stored))
-            .map(|(base, _)| base_path(base.as_str()));
-        bases
-            .chain(self.archived_as(IMAGES, image).cloned())
-            .collect()
-    }
-
-    /// Lets a file of the archive go for good.
-    pub fn remove_archived(&mut self, archived: &Archived) {
-        self.removed.insert(archived.path.clone());
     }
 
     /// The files of the archive that hold states of a name.

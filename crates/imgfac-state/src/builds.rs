@@ -7,7 +7,7 @@ use imgfac_yaml::Value;
 
 use crate::fleet::Fleet;
 use crate::former;
-use crate::lifecycle::Passage;
+use crate::passage::Passage;
 use crate::stored::Stored;
 use crate::update::Bases;
 

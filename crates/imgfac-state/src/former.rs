@@ -5,7 +5,8 @@ use imgfac_model::{BaseName, BaseState, ImageState, Reference};
 use imgfac_yaml::{Emitter, Value};
 
 use crate::emit;
-use crate::lifecycle::{entry, same_but_for_the_time};
+use crate::lifecycle::entry;
+use crate::passage::same_but_for_the_time;
 use crate::stored::{Fields, Stored, read_base, read_image};
 
 /// The field of a base that has the states of images.

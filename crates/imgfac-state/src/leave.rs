@@ -2,14 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use imgfac_model::{BaseName, BaseState, Code, Diagnostic, ImageName, ImageState, Repository};
+use imgfac_model::{BaseName, BaseState, ImageName, ImageState, Repository};
 use imgfac_yaml::Value;
 
 use crate::change::ChangeKind;
 use crate::emit;
 use crate::fleet::{Fleet, Subject, base_path, image_path};
 use crate::former;
-use crate::lifecycle::{Kind, Passage};
+use crate::lifecycle::Kind;
+use crate::passage::Passage;
 use crate::stored::{Stored, read_base, read_image};
 use crate::update::Run;
 
@@ -232,28 +233,5 @@ impl Fleet {
     fn needs_are_unknown(&self, run: &Run<'_>) -> bool {
         let mut images = run.update.configuration.images.keys();
         images.any(|name| self.unreadable_image(name.as_str()).is_some())
-    }
-
-    /// An image that left and one that starts at the same place may be the same one.
-    pub(crate) fn propose_renames(&mut self, run: &Run<'_>) {
-        for new in &run.started {
-            let Some(enrolled) = run.update.configuration.images.get(*new) else {
-                continue;
-            };
-            let place = &enrolled.enrolment.repository;
-            for (old, _) in (run.left.iter()).filter(|(_, from)| from.as_ref() == Some(place)) {
-                self.warnings.push(
-                    Diagnostic::warning(
-                        Code::PossibleRename,
-                        format!("\"{old}\" is gone, and \"{new}\" is new: both are {place}"),
-                        enrolled.at.clone(),
-                        "starts with a new state",
-                    )
-                    .with_help(format!(
-                        "if it was renamed: imgfac restore {old} --as {new} gives it the state that it had; next time run with --rename {old}={new}"
-                    )),
-                );
-            }
-        }
     }
 }

@@ -24,6 +24,7 @@
 mod archive;
 mod arrive;
 mod builds;
+mod by_hand;
 mod change;
 mod committed;
 mod configuration;
@@ -38,26 +39,31 @@ mod leave;
 mod lifecycle;
 mod listing;
 mod observation;
+mod passage;
+mod rename;
 mod renew;
 mod schema;
 mod settings;
 mod store;
 mod stored;
+mod track;
 mod update;
 
 pub use crate::{
-    archive::{ArchiveError, Archived, ArchivedState, Restored, UnusableArchive},
-    arrive::RenameError,
+    archive::{Archived, ArchivedState, UnusableArchive},
     builds::Build,
+    by_hand::{ArchiveError, Restored},
     change::{Change, ChangeKind},
     committed::CommittedFiles,
     configuration::{Configuration, ConfigurationError},
     confined::{ConfinedDir, ReadError},
     enrolment::Enrolled,
     fleet::{Fleet, Subject, Unreadable},
-    lifecycle::{Event, Kind, Moment, Passage, TRANSITIONS, Transition},
+    lifecycle::{Event, Kind, TRANSITIONS, Transition},
     listing::ListingError,
     observation::{ObserveError, SeenDigest, seen_digests},
+    passage::{Moment, Passage},
+    rename::RenameError,
     schema::schemas,
     store::{FILE_LIMIT, FileChange, Files, Lock, Store, StoreError},
     stored::{Fields, Stored, Unusable},

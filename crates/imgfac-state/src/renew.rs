@@ -12,7 +12,8 @@ use crate::change::{ChangeKind, differences};
 use crate::emit;
 use crate::enrolment::{ENTRY_KEYS, Enrolled, LEGACY_ENTRY_KEYS, LEGACY_SOURCE_KEYS, SOURCE_KEYS};
 use crate::fleet::{Fleet, Subject};
-use crate::lifecycle::{Kind, Passage, entry};
+use crate::lifecycle::{Kind, entry};
+use crate::passage::Passage;
 use crate::stored::Stored;
 use crate::update::{Bases, Run};
 

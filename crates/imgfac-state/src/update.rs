@@ -3,9 +3,9 @@
 //! An [`Update`] says what happened, not what files look like. It can be applied again to a newer
 //! state, for instance after another writer was faster, and applying it twice changes nothing.
 //!
-//! The order of its steps is that of a life: what comes back is there before anything looks for
-//! it (`arrive.rs`), then every image is brought up to date (`renew.rs`), and what nobody needs any
-//! more leaves last (`leave.rs`).
+//! The order of its steps is that of a life: what has another name or comes back is there before
+//! anything looks for it (`rename.rs`, `arrive.rs`, `track.rs`), then every image is brought up to
+//! date (`renew.rs`), and what nobody needs any more leaves last (`leave.rs`).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use crate::change::{Change, Changes};
 use crate::configuration::Configuration;
 use crate::enrolment::Enrolled;
 use crate::fleet::{Fleet, Subject};
-use crate::lifecycle::Moment;
+use crate::passage::Moment;
 use crate::stored::Stored;
 
 /// What a run found out.

@@ -194,22 +194,22 @@ fn another_image_of_the_name_starts_anew_and_says_why() {
     for (entry, warning) in [
         (
             X.replace("acme/x, source", "acme/z, source"),
-            "state/_archive/images/x.yaml is of another image than \"x\" is now: it was published as ghcr.io/acme/x, now ghcr.io/acme/z",
+            "state/_archive/images/x.yaml has the state of another \"x\" than this one: it was published as ghcr.io/acme/x, now ghcr.io/acme/z",
         ),
         (
             X.replace("ghcr.io", "quay.io"),
-            "state/_archive/images/x.yaml is of another image than \"x\" is now: it was published as ghcr.io/acme/x, now quay.io/acme/x",
+            "state/_archive/images/x.yaml has the state of another \"x\" than this one: it was published as ghcr.io/acme/x, now quay.io/acme/x",
         ),
         (
             X.replace("{repo: acme/x}", "{repo: acme/z}"),
-            "state/_archive/images/x.yaml is of another image than \"x\" is now: it was built from github.com/acme/x, now from github.com/acme/z",
+            "state/_archive/images/x.yaml has the state of another \"x\" than this one: it was built from github.com/acme/x, now from github.com/acme/z",
         ),
         (
             X.replace(
                 "{repo: acme/x}",
                 "{repo: acme/x, provider: gitlab, job: build}",
             ),
-            "state/_archive/images/x.yaml is of another image than \"x\" is now: it was built from github.com/acme/x, now from gitlab.com/acme/x",
+            "state/_archive/images/x.yaml has the state of another \"x\" than this one: it was built from github.com/acme/x, now from gitlab.com/acme/x",
         ),
     ] {
         let factory = with_x_archived();
@@ -706,4 +706,35 @@ fn an_image_is_archived_by_hand_unless_others_stand_on_it() {
         archive(&mut fleet, "y"),
         "managed -> archived: by hand; kept in state/_archive/images/y.yaml"
     );
+}
+
+/// An external image and a base of one place are two states; both are needed while the base is.
+#[test]
+fn a_watched_image_that_is_a_base_too_is_needed() {
+    let redis = "- {name: redis, repository: redis}\n";
+    let factory = Factory::new(&format!("{redis}{Y}"));
+    factory.update(NOW, &[("y", Ok(&["redis:7"]))]);
+    let store = Store::open(factory.0.path()).unwrap();
+    let mut fleet = Fleet::read(&store).unwrap();
+    let moment = Moment {
+        time: LATER,
+        commit: None,
+    };
+    let error = fleet.archive_image("redis", "by hand", moment).unwrap_err();
+    assert_eq!(error.to_string(), "redis is still needed by y");
+}
+
+#[test]
+fn a_state_that_a_base_of_another_place_carries_is_told() {
+    let factory = Factory::new(&format!("{X}{Y}"));
+    let y: (&str, Result<&[&str], &str>) = ("y", Ok(&["ghcr.io/acme/x:1"]));
+    factory.update(NOW, &[("x", DEBIAN), y]);
+    factory.write("images.yaml", Y);
+    factory.update(NOW, &[y]);
+    let elsewhere = X.replace("acme/x, source", "acme/z, source");
+    factory.write("images.yaml", &format!("{elsewhere}{Y}"));
+    assert_snapshot!(factory.warnings(&[]), @r#"
+    archived-state: state/base-images/ghcr.io-acme-x-1.yaml has the state of another "x" than this one: it was published as ghcr.io/acme/x, now ghcr.io/acme/z
+      if it is the same image all the same: enrol it at its old place, run, and move it then
+    "#);
 }
