@@ -122,7 +122,7 @@ impl<'a> Ground<'a> {
                 edges.insert(
                     resource_name(Purpose::BaseWarehouse, base.as_str()),
                     (
-                        base.as_str(),
+                        state.built_on.get(base.as_str()),
                         reference,
                         resource_name(Purpose::ObserveStage, base.as_str()),
                         hold(image),
@@ -141,7 +141,8 @@ impl<'a> Ground<'a> {
                     edges.insert(
                         resource_name(Purpose::ImageWarehouse, parent.name.as_str()),
                         (
-                            parent.name.as_str(),
+                            // Under its reference: a base may have the name of an image.
+                            state.built_on.get(&parent.reference.to_string()),
                             &parent.reference,
                             resource_name(Purpose::ObserveImageStage, parent.name.as_str()),
                             // Since the parent's push: whoever comes between them goes first.
@@ -161,7 +162,7 @@ impl<'a> Ground<'a> {
         let edges: Vec<_> = edges
             .into_iter()
             .map(
-                |(warehouse, (name, reference, observe, hold, parent))| Edge {
+                |(warehouse, (built_on, reference, observe, hold, parent))| Edge {
                     fact: Fact {
                         base: reference.to_string(),
                         key: format!("{image}.{warehouse}"),
@@ -170,11 +171,7 @@ impl<'a> Ground<'a> {
                         hold: format!("{hold}m"),
                         parent,
                     },
-                    built_on: state
-                        .built_on
-                        .get(name)
-                        .filter(|digest| !digest.is_empty())
-                        .cloned(),
+                    built_on: built_on.filter(|digest| !digest.is_empty()).cloned(),
                     warehouse,
                     observe,
                 },

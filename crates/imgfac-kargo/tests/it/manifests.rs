@@ -199,6 +199,36 @@ fn images_in_a_circle_are_rebuilt_by_people_only() {
 }
 
 #[test]
+fn a_base_and_an_image_of_one_name_are_told_apart() {
+    let mut fleet = cascade(&[
+        ("node-22", &[]),
+        ("base-node-22", &[]),
+        ("a", &["node-22", "base-node-22"]),
+    ]);
+    let state = fleet.images[2].1.as_mut().unwrap();
+    let built_on = [
+        ("node-22", "sha256:base"),
+        ("ghcr.io/acme/node-22:latest", "sha256:image"),
+        ("ghcr.io/acme/base-node-22:latest", "sha256:other"),
+    ];
+    state.built_on = built_on
+        .map(|(name, digest)| (name.to_owned(), digest.to_owned()))
+        .into();
+    let manifests = fleet.synthesize();
+    let built = manifests.resources().find_map(|resource| match resource {
+        Resource::ConfigMap(map) if map.metadata.name == "imgfac-built" => map.data.as_ref(),
+        _ => None,
+    });
+    insta::assert_json_snapshot!(built, @r#"
+    {
+      "a.base-node-22": "sha256:base",
+      "a.base-node-22-3cdd131e6f": "sha256:other",
+      "a.node-22": "sha256:image"
+    }
+    "#);
+}
+
+#[test]
 fn what_is_pinned_or_not_needed_rebuilds_nothing() {
     let mut fleet = cascade(&[("a", &[]), ("b", &["a"])]);
     let digest = format!("debian:12@sha256:{}", "0".repeat(64));
