@@ -151,16 +151,7 @@ fn container(settings: &Settings, command: &Command) -> Container {
         name: "imgfac".into(),
         image: settings.analysis.image.clone(),
         args,
-        env: vec![
-            // Git wants a home; the only place that can be written to is the volume.
-            EnvVar {
-                name: "HOME".into(),
-                value: Some("/tmp".into()),
-                value_from: None,
-            },
-            token("GITHUB_TOKEN", settings, "token"),
-            token("GITLAB_TOKEN", settings, "gitlab-token"),
-        ],
+        env: environment(settings),
         resources: ResourceRequirements {
             requests: amounts(&[("cpu", "100m"), ("memory", "64Mi")]),
             limits: amounts(&[("cpu", "1"), ("memory", "512Mi")]),
@@ -177,6 +168,32 @@ fn container(settings: &Settings, command: &Command) -> Container {
             mount_path: "/tmp".into(),
         }],
     }
+}
+
+/// A token goes to the server that the settings name and to no other, whatever the sources say:
+/// many people write images.yaml, and none of them may lead it elsewhere.
+fn environment(settings: &Settings) -> Vec<EnvVar> {
+    let plain = |name: &str, value: &str| EnvVar {
+        name: name.into(),
+        value: Some(value.into()),
+        value_from: None,
+    };
+    let analysis = &settings.analysis;
+    let hosts = [
+        ("GH_HOST", &analysis.github_host),
+        ("GITLAB_HOST", &analysis.gitlab_host),
+    ];
+    let hosts = hosts
+        .into_iter()
+        .filter_map(|(name, host)| Some(plain(name, host.as_ref()?.as_str())));
+    // Git wants a home; the only place that can be written to is the volume.
+    let mut environment = vec![plain("HOME", "/tmp")];
+    environment.extend(hosts);
+    environment.extend([
+        token("GITHUB_TOKEN", settings, "token"),
+        token("GITLAB_TOKEN", settings, "gitlab-token"),
+    ]);
+    environment
 }
 
 fn token(name: &str, settings: &Settings, key: &str) -> EnvVar {
@@ -256,6 +273,8 @@ fn is_label_word(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use imgfac_model::Host;
+
     use super::*;
 
     fn check_settings(image: &str, secret: &str, label: (&str, &str)) -> Result<(), String> {
@@ -282,6 +301,29 @@ mod tests {
                 assert!(check_settings(image, secret, ("x", bad)).is_err(), "{bad}");
             }
         }
+    }
+
+    #[test]
+    fn tokens_are_for_the_servers_of_the_settings() {
+        let variables = |settings: &Settings| {
+            let metric = analyze_template(settings).spec.metrics.remove(0);
+            let container = metric.provider.job.spec.template.spec.containers[0].clone();
+            let env = container.env.into_iter();
+            env.map(|it| format!("{}={}", it.name, it.value.unwrap_or_default()))
+                .collect::<Vec<_>>()
+                .join(" ")
+        };
+        let mut settings = Settings::default();
+        assert_eq!(
+            variables(&settings),
+            "HOME=/tmp GITHUB_TOKEN= GITLAB_TOKEN="
+        );
+        settings.analysis.github_host = Host::new("github.acme.example").ok();
+        settings.analysis.gitlab_host = Host::new("gitlab.acme.example:8443").ok();
+        assert_eq!(
+            variables(&settings),
+            "HOME=/tmp GH_HOST=github.acme.example GITLAB_HOST=gitlab.acme.example:8443 GITHUB_TOKEN= GITLAB_TOKEN="
+        );
     }
 
     #[test]

@@ -9,7 +9,7 @@ use crate::end_of_life::EndOfLife;
 use crate::enrolment::Defaults;
 use crate::path::RelativePath;
 use crate::policy::ReceiverKind;
-use crate::source::{Branch, RepoPath, WebUrl};
+use crate::source::{Branch, Host, RepoPath, WebUrl};
 use crate::text::{InvalidValue, text_newtype};
 
 /// The settings of a factory.
@@ -183,6 +183,12 @@ pub struct Analysis {
     pub image: String,
     /// Name of the Secret whose key `token` lets the job read sources and push state.
     pub git_secret: String,
+    /// The GitHub server that its token is for; `None` is github.com.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub github_host: Option<Host>,
+    /// The GitLab server that its token is for; `None` is gitlab.com.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gitlab_host: Option<Host>,
     /// Further labels of the job's pods.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub labels: BTreeMap<String, String>,
@@ -193,6 +199,8 @@ impl Default for Analysis {
         Self {
             image: concat!("ghcr.io/imgfac/imgfac:v", env!("CARGO_PKG_VERSION")).into(),
             git_secret: "imgfac-git".into(),
+            github_host: None,
+            gitlab_host: None,
             labels: BTreeMap::new(),
         }
     }

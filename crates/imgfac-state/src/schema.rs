@@ -192,6 +192,8 @@ fn settings() -> Value {
         json!({
             "image": text("The container image of imgfac"),
             "gitSecret": text("The Secret whose key token may read sources and push state; default imgfac-git"),
+            "githubHost": text("The GitHub server that its token is for; default github.com"),
+            "gitlabHost": text("The GitLab server that its token is for; default gitlab.com"),
             "labels": texts("Further labels of its pods"),
         }),
     );

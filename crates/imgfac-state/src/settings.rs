@@ -36,7 +36,8 @@ pub(crate) const DEFAULTS_KEYS: &[&str] = &[
 /// The keys of `stateRepository`.
 pub(crate) const STATE_REPOSITORY_KEYS: &[&str] = &["url", "branch", "path"];
 /// The keys of `analysis`.
-pub(crate) const ANALYSIS_KEYS: &[&str] = &["image", "gitSecret", "labels"];
+pub(crate) const ANALYSIS_KEYS: &[&str] =
+    &["image", "gitSecret", "githubHost", "gitlabHost", "labels"];
 /// The keys of an item of `registries`.
 pub(crate) const REGISTRY_KEYS: &[&str] = &["mirror"];
 /// The keys of an item of `webhookReceivers`.
@@ -99,6 +100,8 @@ pub(crate) fn read(root: &Node, decoder: &mut Decoder<'_>) -> Settings {
                 git_secret: keys
                     .value::<SecretName>(decoder, "gitSecret")
                     .map_or(default.git_secret, String::from),
+                github_host: keys.value(decoder, "githubHost"),
+                gitlab_host: keys.value(decoder, "gitlabHost"),
                 labels: keys
                     .get("labels")
                     .map(|node| decoder.text_map(node, "labels"))

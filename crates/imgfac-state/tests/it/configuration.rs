@@ -285,7 +285,7 @@ default: {}
 defaults: {rebuildDelay: 5, registry: 'https://x', branch: '-x'}
 workspaces: [acme/shop=../shop, 'a=b', '']
 stateRepository: {url: 'https://user:pw@host/x'}
-analysis: {image: 'X:Y:Z', gitSecret: a_b}
+analysis: {image: 'X:Y:Z', gitSecret: a_b, githubHost: 'https://x', gitlabHost: 'u@h'}
 ")]), @r#"
     imgfac.yaml:1:12 invalid-value invalid namespace: "Imgfac" | expected 1 to 63 lower-case letters, digits and "-", with a letter or digit at both ends
     imgfac.yaml:2:1 unknown-key unknown key "default" in the settings | nothing reads this key | help: did you mean "defaults"?
@@ -297,6 +297,8 @@ analysis: {image: 'X:Y:Z', gitSecret: a_b}
     imgfac.yaml:5:24 invalid-value invalid address: "https://user:pw@host/x" | expected https://host/path, without user name and password
     imgfac.yaml:6:19 invalid-value invalid image: repository "X" must be lower-case | expected a container image such as ghcr.io/acme/imgfac:v1
     imgfac.yaml:6:39 invalid-value invalid Kubernetes name: "a_b" | expected lower-case letters, digits, "-" and "."
+    imgfac.yaml:6:56 invalid-value invalid host: "https://x" | expected a host name such as github.example.com, without scheme or path
+    imgfac.yaml:6:81 invalid-value invalid host: "u@h" | expected a host name such as github.example.com, without scheme or path
     images:
     "#);
     assert_snapshot!(check(&[("imgfac.yaml", "workspaces: {acme/shop: ../shop}\n")]), @"images: ");
