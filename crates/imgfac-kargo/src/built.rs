@@ -6,12 +6,13 @@ use imgfac_model::{ImageName, Settings};
 use sha2::{Digest as _, Sha256};
 
 use crate::edges::Edge;
+use crate::kept::Kept;
 use crate::labels::metadata;
 use crate::resources::ConfigMap;
 use crate::task::OVERRIDES;
 
 /// The ConfigMap of what was built, when one is enough.
-const BUILT: &str = "imgfac-built";
+pub(crate) const BUILT: &str = "imgfac-built";
 
 /// How many bytes of data one ConfigMap may have. The API server takes 1 MiB, but `kubectl apply`
 /// keeps a copy of the object in an annotation, and those may have 256 KiB.
@@ -25,12 +26,17 @@ pub(crate) struct Built {
 }
 
 impl Built {
-    pub(crate) fn new(edges: &BTreeMap<&ImageName, Vec<Edge>>) -> Self {
-        let sizes: Vec<_> = edges
+    pub(crate) fn new(edges: &BTreeMap<&ImageName, Vec<Edge>>, kept: &[Kept<'_>]) -> Self {
+        let known = edges.iter().map(|(image, edges)| (*image, known(edges)));
+        let kept = kept.iter().map(|kept| (kept.name(), kept.built().clone()));
+        let known: Vec<(&ImageName, BTreeMap<String, String>)> = known.chain(kept).collect();
+        let sizes: Vec<_> = known
             .iter()
-            .map(|(image, edges)| {
+            .map(|(image, known)| {
                 // With the quotes, colons and commas of JSON.
-                let sizes = known(edges).map(|(key, digest)| key.len() + digest.len() + 6);
+                let sizes = known
+                    .iter()
+                    .map(|(key, digest)| key.len() + digest.len() + 6);
                 (place(image), sizes.sum::<usize>())
             })
             .collect();
@@ -47,8 +53,7 @@ impl Built {
             count *= 2;
         }
         let mut maps = vec![BTreeMap::new(); count];
-        for (image, edges) in edges {
-            let known = known(edges).map(|(key, digest)| (key.clone(), digest.clone()));
+        for (image, known) in known {
             maps[place(image) % count].extend(known);
         }
         Self { maps }
@@ -80,10 +85,11 @@ impl Built {
 }
 
 /// The bases of which it is known what the image was built on.
-fn known(edges: &[Edge]) -> impl Iterator<Item = (&String, &String)> {
+fn known(edges: &[Edge]) -> BTreeMap<String, String> {
     edges
         .iter()
-        .filter_map(|edge| Some((&edge.fact.key, edge.built_on.as_ref()?)))
+        .filter_map(|edge| Some((edge.fact.key.clone(), edge.built_on.clone()?)))
+        .collect()
 }
 
 /// A number that is always the same for one image.
@@ -135,7 +141,7 @@ mod tests {
                 (name, vec![edge])
             })
             .collect();
-        Built::new(&edges)
+        Built::new(&edges, &[])
     }
 
     #[test]

@@ -7,7 +7,7 @@ use imgfac_model::{BaseName, Criticality, Delay, Enrolment, ImageName, ImageStat
 use serde::Serialize;
 
 use crate::names::{Purpose, resource_name};
-use crate::synth::{Fleet, Image};
+use crate::synth::Fleet;
 
 /// A base whose updates rebuild an image.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -206,10 +206,19 @@ fn delays(settings: &Settings, enrolment: &Enrolment) -> (String, String) {
     )
 }
 
+/// All images; of those whose state cannot be read the enrolment alone.
+fn known<'a>(fleet: &Fleet<'a>) -> impl Iterator<Item = (&'a Enrolment, Option<&'a ImageState>)> {
+    let kept = fleet.kept.iter().map(|kept| (kept.enrolment, None));
+    let images = fleet.images.iter();
+    images
+        .map(|image| (image.enrolment, image.state))
+        .chain(kept)
+}
+
 fn graph(fleet: &Fleet<'_>) -> Graph {
-    let images = fleet.images.iter().map(|image| imgfac_graph::Image {
-        enrolment: image.enrolment,
-        state: image.state,
+    let images = known(fleet).map(|(enrolment, state)| imgfac_graph::Image {
+        enrolment,
+        state,
         unreadable: false,
     });
     Graph::new(fleet.settings, images, fleet.bases)
@@ -236,24 +245,21 @@ const AFTER_PARENT: u32 = 20;
 /// A wait is looked at every ten minutes. A child that is due twenty minutes after its parent
 /// therefore finds the parent told to rebuild, and waits for its push.
 fn holds(fleet: &Fleet<'_>, graph: &Graph) -> BTreeMap<ImageName, u32> {
-    let images: BTreeMap<_, &Image<'_>> = fleet
-        .images
-        .iter()
-        .map(|image| (image.enrolment.name.as_str(), image))
+    let images: BTreeMap<_, _> = known(fleet)
+        .map(|(enrolment, state)| (enrolment.name.as_str(), (enrolment, state)))
         .collect();
     let mut holds = BTreeMap::<ImageName, u32>::new();
     for index in graph.order().waves().into_iter().flatten() {
-        let Some(image) = images.get(graph.node(index).name.as_str()) else {
+        let Some((enrolment, state)) = images.get(graph.node(index).name.as_str()) else {
             continue;
         };
-        let own = match image.enrolment.criticality {
+        let own = match enrolment.criticality {
             Criticality::Critical => 0,
             Criticality::High => 10,
             Criticality::Normal => 20,
             Criticality::Low => 40,
         };
-        let parents = image
-            .state
+        let parents = state
             .map(|state| state.managed_bases.as_slice())
             .unwrap_or_default();
         let after = parents
@@ -262,7 +268,7 @@ fn holds(fleet: &Fleet<'_>, graph: &Graph) -> BTreeMap<ImageName, u32> {
             .map(|hold| hold + AFTER_PARENT)
             .max()
             .unwrap_or(0);
-        holds.insert(image.enrolment.name.clone(), own.max(after));
+        holds.insert(enrolment.name.clone(), own.max(after));
     }
     holds
 }

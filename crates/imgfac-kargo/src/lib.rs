@@ -23,6 +23,7 @@
 //!     settings: &Settings::default(),
 //!     images: Vec::new(),
 //!     bases: &bases,
+//!     kept: Vec::new(),
 //! });
 //! let kinds: Vec<_> = manifests.resources().map(|resource| resource.kind()).collect();
 //! assert_eq!(
@@ -42,6 +43,7 @@ mod emergency;
 mod expression;
 #[cfg(test)]
 mod fixture;
+mod kept;
 mod labels;
 mod manifests;
 mod names;
@@ -60,6 +62,7 @@ mod warehouse;
 pub use crate::{
     credentials::SecretStub,
     expression::{Expression, Template},
+    kept::Kept,
     manifests::{File, Group, Manifests},
     names::{Purpose, resource_name},
     problem::{Problem, Subject},

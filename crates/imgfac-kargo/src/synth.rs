@@ -13,6 +13,7 @@ use crate::consumers::update_stage;
 use crate::credentials::{registry_of, stubs};
 use crate::edges::{Edge, Ground};
 use crate::emergency::account;
+use crate::kept::Kept;
 use crate::labels::{cluster_metadata, metadata};
 use crate::manifests::{Group, Manifests};
 use crate::names::{Purpose, resource_name};
@@ -34,6 +35,9 @@ pub struct Fleet<'a> {
     pub images: Vec<Image<'a>>,
     /// The bases that their Dockerfiles name, without those that are enrolled images themselves.
     pub bases: &'a BTreeMap<BaseName, BaseState>,
+    /// Enrolled images whose state cannot be read, so that their manifests stay as they were. They
+    /// are not among the images.
+    pub kept: Vec<Kept<'a>>,
 }
 
 /// An enrolled image and what is known about it.
@@ -83,8 +87,6 @@ struct Synth<'a> {
     taken: BTreeSet<(&'static str, String)>,
     /// The Stages that act on the world outside, and whether they do it by themselves.
     acting: BTreeMap<String, bool>,
-    /// The Stages that rebuild.
-    triggers: Vec<String>,
 }
 
 impl<'a> Synth<'a> {
@@ -95,7 +97,6 @@ impl<'a> Synth<'a> {
             problems: Vec::new(),
             taken: BTreeSet::new(),
             acting: BTreeMap::new(),
-            triggers: Vec::new(),
         }
     }
 
@@ -110,6 +111,12 @@ impl<'a> Synth<'a> {
         };
         let images = self.images();
         let bases = self.bases();
+        let kept: Vec<_> = fleet
+            .kept
+            .iter()
+            .filter(|kept| self.claim(&kept.warehouse().metadata.name).is_ok())
+            .cloned()
+            .collect();
         let ground = Ground::new(
             fleet,
             bases.keys().copied().collect(),
@@ -117,6 +124,7 @@ impl<'a> Synth<'a> {
                 .iter()
                 .filter(|(_, made)| made.managed.is_some())
                 .map(|(name, made)| (*name, made.repo_url.is_some()))
+                .chain(kept.iter().map(|kept| (kept.name(), kept.is_observed())))
                 .collect(),
         );
         let edges = self.edges(&images, &ground);
@@ -124,8 +132,9 @@ impl<'a> Synth<'a> {
             .values()
             .flatten()
             .map(|edge| edge.observe.as_str())
+            .chain(kept.iter().flat_map(Kept::observed))
             .collect();
-        let built = Built::new(&edges);
+        let built = Built::new(&edges, &kept);
 
         let mut groups = Vec::with_capacity(1 + images.len() + bases.len());
         let mut providers = BTreeSet::new();
@@ -162,6 +171,18 @@ impl<'a> Synth<'a> {
                 stages,
             );
         }
+        for kept in &kept {
+            let updates = kept.updates().map(|name| (name.to_owned(), true));
+            self.acting.extend(updates);
+            if let Some((trigger, auto)) = kept.trigger() {
+                self.acting.insert(trigger, auto);
+                providers.extend(kept.enrolment.source.as_ref().map(|it| it.provider));
+            }
+            let subject = Subject::Image(kept.name().clone());
+            let stages = kept.stages(&built.name(kept.name()));
+            self.add(&mut groups, subject, kept.warehouse(), stages);
+        }
+        groups.sort_by(|a, b| a.subject.cmp(&b.subject));
         for (name, watched) in &bases {
             let mut stages = vec![observe_base(settings, name, &watched.repo_url)];
             if let Some(state) = settings.state_repository.as_ref().filter(|_| jobs) {
@@ -317,8 +338,7 @@ impl<'a> Synth<'a> {
         match trigger_stage(self.settings, enrolment, source, edges, &built) {
             Ok(stage) => {
                 let name = stage.metadata.name.clone();
-                self.acting.insert(name.clone(), auto);
-                self.triggers.push(name);
+                self.acting.insert(name, auto);
                 Some(stage)
             }
             Err(message) => {
@@ -381,13 +401,19 @@ impl<'a> Synth<'a> {
         namespace
             .labels
             .insert("kargo.akuity.io/project".into(), "true".into());
-        let has = |purpose: Purpose| {
-            let mut resources = groups.iter().flat_map(|group| &group.resources);
-            resources.any(|resource| match resource {
-                Resource::Stage(stage) => stage.metadata.name.starts_with(purpose.prefix()),
-                _ => false,
-            })
+        let stages = |purpose: Purpose| -> Vec<String> {
+            let resources = groups.iter().flat_map(|group| &group.resources);
+            let names = resources.filter_map(|resource| match resource {
+                Resource::Stage(stage) => Some(&stage.metadata.name),
+                _ => None,
+            });
+            names
+                .filter(|name| name.starts_with(purpose.prefix()))
+                .cloned()
+                .collect()
         };
+        let triggers = stages(Purpose::TriggerStage);
+        let has = |purpose| !stages(purpose).is_empty();
         let (analyzes, records) = (has(Purpose::AnalyzeStage), has(Purpose::RecordStage));
         let mut common: Vec<Resource> = vec![
             Namespace::new(namespace).into(),
@@ -395,8 +421,8 @@ impl<'a> Synth<'a> {
             project_config(settings, groups, &self.acting).into(),
             ServiceAccount::new(metadata(settings, SERVICE_ACCOUNT, "analyze", None), false).into(),
         ];
-        if !self.triggers.is_empty() {
-            common.extend(account(settings, std::mem::take(&mut self.triggers)));
+        if !triggers.is_empty() {
+            common.extend(account(settings, triggers));
             common.extend(built.config_maps(settings).into_iter().map(Resource::from));
             common.push(overrides(settings).into());
         }
@@ -416,11 +442,14 @@ impl<'a> Synth<'a> {
         images: &BTreeMap<&ImageName, Made<'_>>,
         bases: &BTreeMap<&BaseName, Watched>,
     ) -> Vec<crate::credentials::SecretStub> {
-        let enrolments: Vec<_> = images.values().map(|made| made.image.enrolment).collect();
+        let kept = self.fleet.kept.iter().map(|kept| kept.enrolment);
+        let enrolments = images.values().map(|made| made.image.enrolment);
+        let enrolments: Vec<_> = enrolments.chain(kept).collect();
         let registries = images
             .values()
             .filter_map(|made| made.repo_url.as_deref())
             .chain(bases.values().map(|watched| watched.repo_url.as_str()))
+            .chain(self.fleet.kept.iter().flat_map(Kept::repo_urls))
             .filter_map(registry_of)
             .collect();
         stubs(self.settings, &enrolments, &registries)

@@ -31,6 +31,7 @@ impl Owned {
                 })
                 .collect(),
             bases: &self.bases,
+            kept: Vec::new(),
         })
     }
 

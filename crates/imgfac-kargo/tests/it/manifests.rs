@@ -1,6 +1,6 @@
 //! Whole manifests of a small fleet.
 
-use imgfac_kargo::{Action, Resource, Uses};
+use imgfac_kargo::{Action, Fleet, Image, Kept, Resource, Uses, synthesize};
 use imgfac_model::{
     Branch, Criticality, Delay, ReceiverKind, Reference, SecretName, WebhookReceiver,
 };
@@ -341,4 +341,70 @@ fn consumers_get_a_tag_or_a_digest() {
     ./out/y.yaml web.image ${{ quote("ghcr.io/acme/moves" + ":" + imageFrom("ghcr.io/acme/moves").Tag + "@" + imageFrom("ghcr.io/acme/moves").Digest) }}
     ./out/y.yaml web.image ${{ quote("ghcr.io/acme/tag" + ":" + imageFrom("ghcr.io/acme/tag").Tag + "@" + imageFrom("ghcr.io/acme/tag").Digest) }}
     "#);
+}
+
+/// The manifests of a fleet in which the state of one image cannot be read.
+fn without_state_of(fleet: &Owned, image: &str, earlier: &str) -> Option<String> {
+    let (lost, images): (Vec<_>, Vec<_>) = fleet
+        .images
+        .iter()
+        .partition(|(enrolment, _)| enrolment.name.as_str() == image);
+    let kept = Kept::find(&fleet.settings, &lost[0].0, [earlier])?;
+    let images = images.into_iter().map(|(enrolment, state)| Image {
+        enrolment,
+        state: state.as_ref(),
+        entry: Some("images.yaml"),
+    });
+    let manifests = synthesize(&Fleet {
+        settings: &fleet.settings,
+        images: images.collect(),
+        bases: &fleet.bases,
+        kept: vec![kept],
+    });
+    let whole = fleet.synthesize();
+    assert_eq!(manifests.problems, whole.problems);
+    assert_eq!(manifests.secrets, whole.secrets);
+    Some(manifests.to_yaml().unwrap())
+}
+
+#[test]
+fn what_is_kept_is_as_it_was() {
+    let mut circle = cascade(&[("a", &["b"]), ("b", &["a"]), ("c", &["a"])]);
+    circle.images[2].0.auto_rebuild = false;
+    let state = circle.images[2].1.as_mut().unwrap();
+    state.built_on.insert("node-22".into(), "sha256:1".into());
+    for (fleet, names) in [(&small(), &["web", "tools", "hook"][..]), (&circle, &["c"])] {
+        let whole = fleet.synthesize().to_yaml().unwrap();
+        for name in names {
+            let text = without_state_of(fleet, name, &whole).unwrap();
+            let differences = whole.lines().zip(text.lines()).filter(|(a, b)| a != b);
+            assert_eq!(differences.take(3).collect::<Vec<_>>(), [], "{name}");
+            assert_eq!(text.len(), whole.len());
+        }
+    }
+    // What a parent waits for is not known without its state, so its children may come earlier.
+    let fleet = small();
+    let whole = fleet.synthesize().to_yaml().unwrap();
+    let text = without_state_of(&fleet, "base-job", &whole).unwrap();
+    let differences = whole.lines().zip(text.lines()).filter(|(a, b)| a != b);
+    assert!(
+        differences
+            .map(|(a, b)| (a, b.replace(r#""40m\""#, r#""60m\""#)))
+            .all(|(a, b)| a == b)
+    );
+    // A circle cannot be seen without one of its images, but it was, and still holds that one.
+    let whole = circle.synthesize().to_yaml().unwrap();
+    let text = without_state_of(&circle, "a", &whole).unwrap();
+    assert!(text.contains("name: rebuild-trigger-a\n    autoPromotionEnabled: false\n"));
+}
+
+#[test]
+fn what_is_not_ours_is_not_kept() {
+    let fleet = small();
+    let whole = fleet.synthesize().to_yaml().unwrap();
+    let elsewhere = whole.replace("namespace: imgfac\n", "namespace: other\n");
+    let odd = whole.replace("kind: Warehouse\n", "kind: Shed\n");
+    for text in ["", "kind: [", &elsewhere, &odd] {
+        assert_eq!(without_state_of(&fleet, "web", text), None);
+    }
 }
