@@ -10,6 +10,105 @@ use crate::expression::Template;
 use crate::names::{Purpose, resource_name};
 use crate::resources::{Resource, Stage, Subscription, Warehouse};
 
+/// The manifests that an earlier run wrote, for looking images up.
+#[derive(Clone, Debug)]
+pub struct Earlier<'t> {
+    namespace: String,
+    /// The documents of each image, by its name; not yet parsed, since files may be very large.
+    documents: BTreeMap<&'t str, Vec<&'t str>>,
+    /// What the ConfigMaps say of the digests that images were built on.
+    built: BTreeMap<String, String>,
+    /// Whether Stages act by themselves, as far as the project says so.
+    acting: BTreeMap<String, bool>,
+}
+
+impl<'t> Earlier<'t> {
+    /// Takes the texts of all files of one run. What cannot be read is as good as not there.
+    #[must_use]
+    pub fn new(settings: &Settings, texts: impl IntoIterator<Item = &'t str>) -> Self {
+        let mut earlier = Self {
+            namespace: settings.namespace.to_string(),
+            documents: BTreeMap::new(),
+            built: BTreeMap::new(),
+            acting: BTreeMap::new(),
+        };
+        for document in texts.into_iter().flat_map(|text| text.split("\n---\n")) {
+            let label = document
+                .lines()
+                .find_map(|line| line.strip_prefix("    imgfac.dev/image: "));
+            // A name of digits is quoted.
+            if let Some(name) = label.map(|name| name.trim_matches('"')) {
+                earlier.documents.entry(name).or_default().push(document);
+            } else if ["\nkind: ConfigMap\n", "\nkind: ProjectConfig\n"]
+                .iter()
+                .any(|kind| document.contains(kind))
+            {
+                earlier.common(document);
+            }
+        }
+        earlier
+    }
+
+    fn common(&mut self, document: &str) {
+        let resources = read_documents::<Resource>(document).unwrap_or_default();
+        for resource in resources {
+            if !self.is_ours(&resource) {
+                continue;
+            }
+            match resource {
+                Resource::ConfigMap(map) if map.metadata.name.starts_with(BUILT) => {
+                    self.built.extend(map.data.unwrap_or_default());
+                }
+                Resource::ProjectConfig(config) => {
+                    let policies = config.spec.promotion_policies.into_iter();
+                    self.acting.extend(
+                        policies.map(|it| (it.stage_selector.name, it.auto_promotion_enabled)),
+                    );
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn is_ours(&self, resource: &Resource) -> bool {
+        resource.metadata().namespace.as_ref() == Some(&self.namespace)
+    }
+
+    /// What there is of an image. `None` when its Warehouse is not there, or something of it cannot
+    /// be read.
+    #[must_use]
+    pub fn keep<'a>(&self, enrolment: &'a Enrolment) -> Option<Kept<'a>> {
+        let name = enrolment.name.as_str();
+        let (mut warehouse, mut stages) = (None, Vec::new());
+        for document in self.documents.get(name)? {
+            for resource in read_documents::<Resource>(document).ok()? {
+                let label = resource.metadata().labels.get("imgfac.dev/image");
+                if !self.is_ours(&resource) || label.map(String::as_str) != Some(name) {
+                    continue;
+                }
+                match resource {
+                    Resource::Warehouse(it) => warehouse = Some(it),
+                    Resource::Stage(it) => stages.push(it),
+                    _ => {}
+                }
+            }
+        }
+        let prefix = format!("{name}.");
+        let built = self.built.range(prefix.clone()..);
+        let built = built.take_while(|(key, _)| key.starts_with(&prefix));
+        let trigger = resource_name(Purpose::TriggerStage, name);
+        Some(Kept {
+            enrolment,
+            warehouse: warehouse?,
+            stages,
+            built: built
+                .map(|(key, digest)| (key.clone(), digest.clone()))
+                .collect(),
+            acts: self.acting.get(&trigger).copied().unwrap_or_default(),
+        })
+    }
+}
+
 /// An image whose manifests stay as they were.
 ///
 /// Left out, they would be deleted by tools that prune, with all that Stages remember. Made anew
@@ -20,66 +119,13 @@ pub struct Kept<'a> {
     pub enrolment: &'a Enrolment,
     warehouse: Warehouse,
     stages: Vec<Stage>,
-    /// What the ConfigMaps said of the digests that it was built on.
+    /// What it was built on, by the key of the ConfigMap.
     built: BTreeMap<String, String>,
-    /// Whether each Stage acts by itself, as far as the project said so.
-    acting: BTreeMap<String, bool>,
+    /// Whether it is rebuilt without a person.
+    acts: bool,
 }
 
 impl<'a> Kept<'a> {
-    /// Finds an image in the manifests of earlier runs, each the text of a file. `None` when its
-    /// Warehouse is not there, or what is there cannot be read.
-    #[must_use]
-    pub fn find<'t>(
-        settings: &Settings,
-        enrolment: &'a Enrolment,
-        texts: impl IntoIterator<Item = &'t str>,
-    ) -> Option<Self> {
-        let name = &enrolment.name;
-        let label = format!("\n    imgfac.dev/image: {name}\n");
-        let (mut warehouse, mut stages) = (None, Vec::new());
-        let (mut built, mut acting) = (BTreeMap::new(), BTreeMap::new());
-        for document in texts.into_iter().flat_map(|text| text.split("\n---\n")) {
-            // Files may be very large; only these are worth reading.
-            let wanted = document.contains(&label)
-                || document.contains("\nkind: ConfigMap\n")
-                || document.contains("\nkind: ProjectConfig\n");
-            if !wanted {
-                continue;
-            }
-            for resource in read_documents::<Resource>(document).ok()? {
-                let metadata = resource.metadata();
-                if metadata.namespace.as_deref() != Some(settings.namespace.as_str()) {
-                    continue;
-                }
-                let own = metadata.labels.get("imgfac.dev/image") == Some(&name.to_string());
-                match resource {
-                    Resource::Warehouse(it) if own => warehouse = Some(it),
-                    Resource::Stage(it) if own => stages.push(it),
-                    Resource::ConfigMap(map) if map.metadata.name.starts_with(BUILT) => {
-                        let prefix = format!("{name}.");
-                        let data = map.data.unwrap_or_default().into_iter();
-                        built.extend(data.filter(|(key, _)| key.starts_with(&prefix)));
-                    }
-                    Resource::ProjectConfig(config) => {
-                        let policies = config.spec.promotion_policies.into_iter();
-                        acting.extend(
-                            policies.map(|it| (it.stage_selector.name, it.auto_promotion_enabled)),
-                        );
-                    }
-                    _ => {}
-                }
-            }
-        }
-        Some(Self {
-            enrolment,
-            warehouse: warehouse?,
-            stages,
-            built,
-            acting,
-        })
-    }
-
     pub(crate) fn name(&self) -> &'a ImageName {
         &self.enrolment.name
     }
@@ -119,8 +165,7 @@ impl<'a> Kept<'a> {
         let name = resource_name(Purpose::TriggerStage, self.name().as_str());
         let mut stages = self.stages.iter();
         stages.find(|stage| stage.metadata.name == name)?;
-        let auto = self.acting.get(&name).copied().unwrap_or_default();
-        Some((name, auto))
+        Some((name, self.acts))
     }
 
     pub(crate) fn warehouse(&self) -> &Warehouse {

@@ -62,7 +62,7 @@ mod warehouse;
 pub use crate::{
     credentials::SecretStub,
     expression::{Expression, Template},
-    kept::Kept,
+    kept::{Earlier, Kept},
     manifests::{File, Group, Manifests},
     names::{Purpose, resource_name},
     problem::{Problem, Subject},

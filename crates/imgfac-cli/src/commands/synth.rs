@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use clap::Args;
-use imgfac_kargo::{Image, Kept, Manifests, synthesize};
+use imgfac_kargo::{Earlier, Image, Kept, Manifests, synthesize};
 use imgfac_model::{BaseName, BaseState, exit};
 use imgfac_state::{FileChange, Files, Fleet};
 
@@ -238,10 +238,11 @@ fn kept<'f, F: Files>(
             texts.extend(text.filter(|text| text.starts_with(OURS)));
         }
     }
+    let texts = texts.iter().map(String::as_str);
+    let earlier = Earlier::new(&configuration.settings, texts);
     let mut kept = Vec::new();
     for enrolment in unreadable {
-        let texts = texts.iter().map(String::as_str);
-        let found = Kept::find(&configuration.settings, enrolment, texts);
+        let found = earlier.keep(enrolment);
         let what = match found {
             Some(_) => "its manifests stay as dist/ has them",
             None => "it has no manifests, since dist/ has none to keep",

@@ -1,6 +1,6 @@
 //! Whole manifests of a small fleet.
 
-use imgfac_kargo::{Action, Fleet, Image, Kept, Resource, Uses, synthesize};
+use imgfac_kargo::{Action, Earlier, Fleet, Image, Resource, Uses, synthesize};
 use imgfac_model::{
     Branch, Criticality, Delay, ReceiverKind, Reference, SecretName, WebhookReceiver,
 };
@@ -349,7 +349,7 @@ fn without_state_of(fleet: &Owned, image: &str, earlier: &str) -> Option<String>
         .images
         .iter()
         .partition(|(enrolment, _)| enrolment.name.as_str() == image);
-    let kept = Kept::find(&fleet.settings, &lost[0].0, [earlier])?;
+    let kept = Earlier::new(&fleet.settings, [earlier]).keep(&lost[0].0)?;
     let images = images.into_iter().map(|(enrolment, state)| Image {
         enrolment,
         state: state.as_ref(),
@@ -371,9 +371,14 @@ fn without_state_of(fleet: &Owned, image: &str, earlier: &str) -> Option<String>
 fn what_is_kept_is_as_it_was() {
     let mut circle = cascade(&[("a", &["b"]), ("b", &["a"]), ("c", &["a"])]);
     circle.images[2].0.auto_rebuild = false;
+    let digits = cascade(&[("1", &[])]);
     let state = circle.images[2].1.as_mut().unwrap();
     state.built_on.insert("node-22".into(), "sha256:1".into());
-    for (fleet, names) in [(&small(), &["web", "tools", "hook"][..]), (&circle, &["c"])] {
+    for (fleet, names) in [
+        (&small(), &["web", "tools", "hook"][..]),
+        (&circle, &["c"]),
+        (&digits, &["1"]),
+    ] {
         let whole = fleet.synthesize().to_yaml().unwrap();
         for name in names {
             let text = without_state_of(fleet, name, &whole).unwrap();
