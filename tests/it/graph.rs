@@ -93,6 +93,28 @@ fn a_cascade_is_data_too() {
 }
 
 #[test]
+fn a_cascade_knows_how_long_builds_took() {
+    let factory = factory(false);
+    let durations = |image: &str, history: &str| {
+        let path = format!("f/state/images/{image}.yaml");
+        let state = factory.read(&path).replace("rebuildHistory: []", "");
+        factory.write(&path, format!("{state}\nrebuildHistory: {history}\n"));
+    };
+    let cascade = ["graph", "-C", "f", "--cascade", "node:22"];
+    durations(
+        "low",
+        "[{outcome: success, durationSeconds: 3000}, {outcome: failure, durationSeconds: 3}]",
+    );
+    assert_snapshot!(factory.run(&cascade));
+    durations("app", "[{outcome: success, durationSeconds: 90}]");
+    let outcome = factory.run(&[&cascade[..], &["--format", "json"]].concat());
+    let json: serde_json::Value = serde_json::from_str(&outcome.stdout).unwrap();
+    assert_eq!(json["ciMinutes"], 52, "{outcome}");
+    assert_eq!(json["durationUnknown"], serde_json::json!([]), "{outcome}");
+    assert_eq!(json["builds"][1]["durationSeconds"], 90, "{outcome}");
+}
+
+#[test]
 fn a_cascade_can_be_drawn() {
     let outcome = factory(false).run(&[
         "graph",

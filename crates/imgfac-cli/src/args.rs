@@ -30,7 +30,8 @@ Start here:
 
 Exit codes:
   0 done   1 failed, nothing changed   2 wrong usage
-  3 done, but some images failed   4 --check found a difference and no image failed";
+  3 done, but some images failed
+  4 --check found a difference, or graph --why no way, and no image failed";
 
 /// Options that every command takes
 #[derive(Debug, Args)]

@@ -2,7 +2,7 @@
 
 use imgfac_graph::{Cycle, Graph, Image, NodeIndex};
 use imgfac_model::{Code, Diagnostic, Span};
-use imgfac_state::{Configuration, Fleet};
+use imgfac_state::{Configuration, Fleet, usual_build_seconds};
 
 use crate::context::Context;
 use crate::error::CliError;
@@ -11,10 +11,14 @@ use crate::render;
 
 /// The graph of all enrolled images and of the bases that state knows.
 pub(crate) fn graph(configuration: &Configuration, fleet: &Fleet) -> Graph {
-    let images = configuration.images.iter().map(|(name, enrolled)| Image {
-        enrolment: &enrolled.enrolment,
-        state: fleet.images.get(name.as_str()).map(|stored| &stored.state),
-        unreadable: fleet.unreadable_image(name.as_str()).is_some(),
+    let images = configuration.images.iter().map(|(name, enrolled)| {
+        let stored = fleet.images.get(name.as_str());
+        Image {
+            enrolment: &enrolled.enrolment,
+            state: stored.map(|stored| &stored.state),
+            unreadable: fleet.unreadable_image(name.as_str()).is_some(),
+            build_seconds: stored.and_then(|stored| usual_build_seconds(&stored.rest)),
+        }
     });
     let bases = fleet
         .bases

@@ -1,19 +1,24 @@
 //! What a change of an image would set off.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use imgfac_model::Reference;
 use petgraph::graph::NodeIndex;
 
 use crate::graph::Graph;
+use crate::hold::Holds;
 use crate::node::{Kind, Status};
 
 /// The rebuilds that follow when an image moves to another digest.
 ///
-/// An image is due when the first of its updates has waited long enough: `rebuildDelay` after a
-/// change of a base, `cascadeDelay` after the push of a parent of ours, and never before the
-/// `coordinationWindow`. The rebuild carries every update that is there by then; what comes later
-/// starts another one. Builds are taken to need no time.
+/// These are the rules of the cluster. An update is due `rebuildDelay` after a change of a base, or
+/// `cascadeDelay` after the push of a parent of ours, the `coordinationWindow` when that is longer,
+/// plus a hold ([`Holds`]). The first that is due starts a rebuild, which carries every update that
+/// is there by then; what comes later starts another one. A parent that was told to rebuild and has
+/// not pushed is waited for, six hours at most.
+///
+/// Times are the earliest: the cluster looks only every ten minutes, and a build of unknown length
+/// is taken to need no time.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cascade {
     /// What moves.
@@ -39,6 +44,8 @@ pub struct Build {
     pub wave: usize,
     /// When it starts, in milliseconds after the change.
     pub after_millis: u64,
+    /// How long it usually takes, in seconds, if that is known.
+    pub seconds: Option<u64>,
     /// What it carries: the changed image, rebuilt images, or both.
     pub because: Vec<NodeIndex>,
 }
@@ -72,20 +79,43 @@ impl Hold {
     }
 }
 
+/// How long a parent that was told to rebuild is waited for, in milliseconds.
+const PATIENCE: u64 = 6 * 3_600_000;
+
 /// What a change means for an image.
 enum Effect {
-    /// It is rebuilt: wave and time of each rebuild.
-    Built(Vec<(usize, u64)>),
+    /// It is rebuilt.
+    Built(Vec<Push>),
     Held,
     Behind,
+}
+
+/// A new digest of an image; times are milliseconds after the change that caused it.
+#[derive(Clone, Copy)]
+struct Push {
+    wave: usize,
+    /// When its build was told to start.
+    started: u64,
+    at: u64,
 }
 
 /// An update that an image learns of.
 struct Update {
     from: NodeIndex,
-    wave: usize,
-    seen: u64,
+    push: Push,
     due: u64,
+}
+
+impl Cascade {
+    /// How long all builds take together, in seconds, and the images for which that is not known
+    /// and so not part of it, in the order of nodes.
+    #[must_use]
+    pub fn build_seconds(&self) -> (u64, Vec<NodeIndex>) {
+        let seconds = self.builds.iter().filter_map(|build| build.seconds);
+        let unknown = self.builds.iter().filter(|build| build.seconds.is_none());
+        let unknown: BTreeSet<NodeIndex> = unknown.map(|build| build.image).collect();
+        (seconds.sum(), unknown.into_iter().collect())
+    }
 }
 
 impl Graph {
@@ -101,7 +131,7 @@ impl Graph {
             pinned: self.pinned_to(cause),
         };
         let mut effects: BTreeMap<NodeIndex, Effect> = BTreeMap::new();
-        let order = self.order();
+        let (order, holds) = (self.order(), self.holds());
         // What an image needs comes in earlier waves. Only in a circle that is not so: there, what
         // reaches one reaches all.
         for image in order.waves().into_iter().flatten() {
@@ -113,7 +143,7 @@ impl Graph {
                 let circle = circles.find(|cycle| cycle.members.contains(&image));
                 let members = circle.map_or(&[][..], |cycle| &cycle.members);
                 let reached = members.iter().any(|member| {
-                    let (updates, behind) = self.updates(*member, cause, &effects);
+                    let (updates, behind) = self.updates(*member, cause, &effects, &holds);
                     *member == cause || behind || !updates.is_empty()
                 });
                 let others = members.iter().filter(|member| **member != cause);
@@ -126,7 +156,7 @@ impl Graph {
                 }
                 continue;
             }
-            let (updates, behind) = self.updates(image, cause, &effects);
+            let (updates, behind) = self.updates(image, cause, &effects, &holds);
             let policy = self.node(image).policy.as_ref();
             let effect = match (updates.is_empty(), policy.is_none_or(|policy| policy.auto)) {
                 (true, _) if !behind => continue,
@@ -142,9 +172,13 @@ impl Graph {
                     Effect::Behind
                 }
                 (false, true) => {
-                    let builds = builds(image, updates);
-                    let times = builds.iter().map(|build| (build.wave, build.after_millis));
-                    let effect = Effect::Built(times.collect());
+                    let builds = builds(image, self.node(image).build_seconds, updates);
+                    let pushes = builds.iter().map(|build| Push {
+                        wave: build.wave,
+                        started: build.after_millis,
+                        at: pushed(build),
+                    });
+                    let effect = Effect::Built(pushes.collect());
                     cascade.builds.extend(builds);
                     effect
                 }
@@ -167,26 +201,29 @@ impl Graph {
         image: NodeIndex,
         cause: NodeIndex,
         effects: &BTreeMap<NodeIndex, Effect>,
+        holds: &Holds,
     ) -> (Vec<Update>, bool) {
         let (mut updates, mut behind) = (Vec::new(), false);
         let bases = self.bases_of(image).into_iter();
         for (from, _) in bases.filter(|(_, edge)| edge.carries_updates()) {
-            let policy = self.node(image).policy.as_ref();
-            let wait = policy.map_or(0, |policy| policy.wait_millis(self.node(from).kind));
-            let mut update = |wave: usize, seen: u64| {
-                let due = seen.saturating_add(wait);
-                updates.push(Update {
-                    from,
-                    wave,
-                    seen,
-                    due,
-                });
+            let (kind, policy) = (self.node(from).kind, self.node(image).policy.as_ref());
+            let hold = match kind {
+                Kind::Managed => holds.minutes_after(from, image),
+                Kind::External | Kind::Base => holds.minutes(image),
+            };
+            let wait = policy.map_or(0, |policy| policy.wait_millis(kind));
+            let wait = wait.saturating_add(u64::from(hold) * 60_000);
+            let mut update = |push: Push| {
+                let due = push.at.saturating_add(wait);
+                updates.push(Update { from, push, due });
             };
             match effects.get(&from) {
-                _ if from == cause => update(0, 0),
-                Some(Effect::Built(builds)) => {
-                    builds.iter().for_each(|(wave, at)| update(*wave, *at));
-                }
+                _ if from == cause => update(Push {
+                    wave: 0,
+                    started: 0,
+                    at: 0,
+                }),
+                Some(Effect::Built(pushes)) => pushes.iter().copied().for_each(update),
                 Some(Effect::Held | Effect::Behind) => behind = true,
                 None => {}
             }
@@ -230,17 +267,26 @@ impl Graph {
 }
 
 /// The rebuilds that the updates of an image start.
-fn builds(image: NodeIndex, mut updates: Vec<Update>) -> Vec<Build> {
+fn builds(image: NodeIndex, seconds: Option<u64>, mut updates: Vec<Update>) -> Vec<Build> {
     let mut builds = Vec::new();
-    while let Some(at) = updates.iter().map(|update| update.due).min() {
+    while let Some(mut at) = updates.iter().map(|update| update.due).min() {
+        // Each of these is later than the one before.
+        while let Some(free) = updates
+            .iter()
+            .find_map(|update| busy_until(update.push, at))
+        {
+            at = free;
+        }
         let (carried, later): (Vec<_>, Vec<_>) =
-            updates.into_iter().partition(|update| update.seen <= at);
+            updates.into_iter().partition(|update| update.push.at <= at);
         let mut because: Vec<NodeIndex> = carried.iter().map(|update| update.from).collect();
         because.dedup();
+        let waves = carried.iter().map(|update| update.push.wave);
         builds.push(Build {
             image,
-            wave: 1 + carried.iter().map(|update| update.wave).max().unwrap_or(0),
+            wave: 1 + waves.max().unwrap_or(0),
             after_millis: at,
+            seconds,
             because,
         });
         updates = later;
@@ -248,10 +294,20 @@ fn builds(image: NodeIndex, mut updates: Vec<Update>) -> Vec<Build> {
     builds
 }
 
+/// When a build pushes its image: at once if nobody knows better.
+fn pushed(build: &Build) -> u64 {
+    let millis = build.seconds.unwrap_or(0).saturating_mul(1_000);
+    build.after_millis.saturating_add(millis)
+}
+
+/// Until when the build of a parent is waited for at a time, if it is.
+fn busy_until(parent: Push, at: u64) -> Option<u64> {
+    let end = parent.at.min(parent.started.saturating_add(PATIENCE));
+    (parent.started <= at && at < end).then_some(end)
+}
+
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
-
     use proptest::prelude::*;
 
     use super::*;
@@ -302,9 +358,9 @@ mod tests {
              other 2d: node:20",
             "node:22",
             &[
-                "1 low after 24h0m because node:22",
-                "2 mid after 24h30m because low",
-                "3 app after 25h0m because mid",
+                "1 low after 24h20m because node:22",
+                "2 mid after 24h50m because low",
+                "3 app after 25h20m because mid",
             ],
         );
     }
@@ -315,10 +371,10 @@ mod tests {
             "low 1d: node:22\napp 7d: low node:22\nfast 0: low node:22",
             "node:22",
             &[
-                "1 fast after 0h30m because node:22",
-                "1 low after 24h0m because node:22",
-                "2 app after 24h30m because low node:22",
-                "2 fast after 24h30m because low",
+                "1 fast after 1h10m because node:22",
+                "1 low after 24h20m because node:22",
+                "2 app after 24h50m because low node:22",
+                "2 fast after 24h50m because low",
             ],
         );
     }
@@ -329,19 +385,19 @@ mod tests {
             "low 1d: node:22\napp 1d: low node:22",
             "node:22",
             &[
-                "1 low after 24h0m because node:22",
-                "2 app after 24h0m because low node:22",
+                "1 low after 24h20m because node:22",
+                "2 app after 24h40m because low node:22",
             ],
         );
     }
 
     proptest! {
         #[test]
-        fn every_update_arrives(edges in prop::collection::vec((0u8..12, 0u8..12), 0..30), delays in prop::collection::vec(0u8..4, 12), manual in 0u8..24) {
+        fn every_update_arrives(edges in prop::collection::vec((0u8..12, 0u8..12), 0..30), delays in prop::collection::vec((0u8..4, 0u32..600), 12), manual in 0u8..24) {
             let mut lines: Vec<String> = Vec::new();
-            for (at, delay) in delays.iter().enumerate() {
+            for (at, (delay, minutes)) in delays.iter().enumerate() {
                 let held = if usize::from(manual) == at { " manual" } else { "" };
-                lines.push(format!("i{at:02} {delay}h{held}:{}", if at < 3 { " node:22" } else { "" }));
+                lines.push(format!("i{at:02} {delay}h takes{minutes}{held}:{}", if at < 3 { " node:22" } else { "" }));
             }
             let mut known = BTreeSet::new();
             for (image, base) in edges {
@@ -373,7 +429,7 @@ mod tests {
                     let carried = cascade.builds.iter().any(|other| {
                         other.image == dependent
                             && other.because.contains(&build.image)
-                            && other.after_millis >= build.after_millis
+                            && other.after_millis >= pushed(build)
                             && other.wave > build.wave
                     });
                     prop_assert!(carried || held.contains(&dependent));
@@ -401,12 +457,57 @@ mod tests {
              both 2d: low node:22",
             "node-22",
             &[
-                "1 both after 48h0m because node:22",
+                "1 both after 48h40m because node:22",
                 "held a cycle",
                 "held b cycle",
                 "held low manual",
                 "behind app on-circle",
             ],
+        );
+    }
+
+    #[test]
+    fn parents_that_build_are_waited_for_six_hours_at_most() {
+        // Both have the same delay: the child is due while its parent builds.
+        check(
+            "low 1d critical takes90: node:22\napp 1d critical takes5: low node:22",
+            "node:22",
+            &[
+                "1 low after 24h0m because node:22",
+                "2 app after 25h30m because low node:22",
+            ],
+        );
+        check(
+            "low 1d critical takes480: node:22\napp 1d critical: low node:22",
+            "node:22",
+            &[
+                "1 low after 24h0m because node:22",
+                "1 app after 30h0m because node:22",
+                "2 app after 32h30m because low",
+            ],
+        );
+        // One parent starts while the other is waited for.
+        check(
+            "one 0 critical takes60: node:22
+             two 0 critical takes60: one node:22
+             top 0 critical: one two node:22",
+            "node:22",
+            &[
+                "1 one after 0h30m because node:22",
+                "2 two after 1h30m because one node:22",
+                "3 top after 2h30m because one two node:22",
+            ],
+        );
+    }
+
+    #[test]
+    fn the_time_of_builds_is_known_as_far_as_it_was_recorded() {
+        let graph = graph("low takes30: node:22\napp takes5: low\nother: node:22\nfar takes9:");
+        let cascade = graph.cascade(graph.find("node:22").unwrap());
+        let (seconds, unknown) = cascade.build_seconds();
+        assert_eq!(
+            (seconds, labels(&graph, unknown).as_str()),
+            (35 * 60, "other")
         );
     }
 
@@ -417,7 +518,7 @@ mod tests {
             &format!("a 0: node:22\nb: ~node:22\nc: {pinned}\nd: node:20"),
             "docker.io/library/node:22",
             &[
-                "1 a after 0h30m because node:22",
+                "1 a after 0h50m because node:22",
                 "not needed by b",
                 "pinned c",
             ],

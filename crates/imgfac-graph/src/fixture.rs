@@ -3,15 +3,16 @@
 use std::collections::BTreeSet;
 
 use imgfac_model::{
-    BaseName, BaseState, DiscoveryStatus, Enrolment, ImageName, ImageState, ManagedBase, Reference,
-    Settings, base_slug,
+    BaseName, BaseState, Criticality, DiscoveryStatus, Enrolment, ImageName, ImageState,
+    ManagedBase, Reference, Settings, base_slug,
 };
 
 use crate::graph::{Graph, Image};
 
 /// Builds a graph from lines such as `app 2d manual: parent node:22 ~golang:1`.
 ///
-/// A word before the colon is the delay or `manual`, `external` or `failed`; a word after it that names an image of
+/// A word before the colon is the delay, a criticality, `takes30` for a build of thirty minutes, or
+/// `manual`, `external` or `failed`; a word after it that names an image of
 /// the fleet, or its place at ghcr.io/acme, is an edge to it, every other one is a base; `~` says that the target does not need it.
 pub(crate) fn graph(lines: &str) -> Graph {
     let lines: Vec<(&str, &str)> = lines
@@ -23,11 +24,12 @@ pub(crate) fn graph(lines: &str) -> Graph {
     let name = |head: &str| head.split_whitespace().next().unwrap().to_owned();
     let names: BTreeSet<String> = lines.iter().map(|(head, _)| name(head)).collect();
     let mut bases = Vec::new();
-    let images: Vec<(Enrolment, ImageState)> = lines
+    let images: Vec<(Enrolment, ImageState, Option<u64>)> = lines
         .iter()
         .map(|(head, tail)| {
             let image = name(head);
             let mut enrolment = enrolment(&image);
+            let mut minutes: Option<u64> = None;
             let mut state = ImageState {
                 discovery_status: Some(DiscoveryStatus::Success),
                 ..ImageState::default()
@@ -39,6 +41,12 @@ pub(crate) fn graph(lines: &str) -> Graph {
                     "failed" => {
                         state.discovery_status = Some(DiscoveryStatus::Failed);
                         state.discovery_error = Some("Dockerfile: there is no such file".into());
+                    }
+                    takes if takes.starts_with("takes") => {
+                        minutes = Some(takes["takes".len()..].parse().unwrap());
+                    }
+                    word if Criticality::ALL.contains(&word) => {
+                        enrolment.criticality = word.parse().unwrap();
                     }
                     delay => enrolment.rebuild_delay = delay.parse().unwrap(),
                 }
@@ -74,15 +82,16 @@ pub(crate) fn graph(lines: &str) -> Graph {
                     state.unused_bases.push(reference);
                 }
             }
-            (enrolment, state)
+            (enrolment, state, minutes)
         })
         .collect();
     Graph::new(
         &settings(),
-        images.iter().map(|(enrolment, state)| Image {
+        images.iter().map(|(enrolment, state, minutes)| Image {
             enrolment,
             state: Some(state),
             unreadable: false,
+            build_seconds: minutes.map(|minutes| minutes * 60),
         }),
         bases.iter().map(|(name, state)| (name, state)),
     )
@@ -158,6 +167,7 @@ pub(crate) fn hostile() -> Graph {
             enrolment: &enrolment,
             state: Some(&state),
             unreadable: false,
+            build_seconds: None,
         }],
         [],
     )

@@ -22,6 +22,8 @@ pub struct Image<'a> {
     pub state: Option<&'a ImageState>,
     /// Whether it has a state file that cannot be used.
     pub unreadable: bool,
+    /// How long its builds usually take, in seconds, if that is known.
+    pub build_seconds: Option<u64>,
 }
 
 /// The images of a fleet and what they stand on. An edge leads from an image to a base of it.
@@ -264,6 +266,7 @@ fn enrolled(image: &Image<'_>, defaults: &Defaults) -> Node {
         enrolment,
         state,
         unreadable,
+        build_seconds,
     } = image;
     let own = |own: &Option<Delay>, default: &Delay| own.as_ref().unwrap_or(default).clone();
     let status = match (
@@ -307,6 +310,7 @@ fn enrolled(image: &Image<'_>, defaults: &Defaults) -> Node {
             format!("{host}/{repo} {branch} {}", source.dockerfile)
         }),
         end_of_life: None,
+        build_seconds: *build_seconds,
     }
 }
 
@@ -333,6 +337,7 @@ fn base(name: &BaseName, state: &BaseState, end_of_life: &EndOfLife) -> Node {
         policy: None,
         source: None,
         end_of_life: end_of_life.of(&state.reference),
+        build_seconds: None,
     }
 }
 
@@ -352,5 +357,6 @@ fn missing(name: &str, reference: Option<&Reference>, end_of_life: &EndOfLife) -
         policy: None,
         source: None,
         end_of_life: reference.and_then(|reference| end_of_life.of(reference)),
+        build_seconds: None,
     }
 }

@@ -38,6 +38,7 @@ struct JsonNode<'g> {
     criticality: Option<&'static str>,
     source: Option<&'g str>,
     end_of_life: Option<String>,
+    build_seconds: Option<u64>,
     wave: Option<usize>,
     in_cycle: bool,
 }
@@ -86,6 +87,7 @@ impl<'g> JsonGraph<'g> {
                 criticality: policy.map(|policy| policy.criticality.as_str()),
                 source: node.source.as_deref(),
                 end_of_life: node.end_of_life.map(|day| day.to_string()),
+                build_seconds: node.build_seconds,
                 wave: graph.order().wave(index),
                 in_cycle: graph.order().in_cycle(index),
             }

@@ -26,7 +26,7 @@
 //!     }],
 //!     ..ImageState::default()
 //! };
-//! let image = |enrolment, state| Image { enrolment, state, unreadable: false };
+//! let image = |enrolment, state| Image { enrolment, state, unreadable: false, build_seconds: None };
 //! let settings = Settings::default();
 //! let images = [image(&base, None), image(&app, Some(&state))];
 //! let graph = Graph::new(&settings, images, []);
@@ -42,6 +42,7 @@ mod escape;
 #[cfg(test)]
 mod fixture;
 mod graph;
+mod hold;
 mod html;
 mod json;
 mod layout;
@@ -58,6 +59,7 @@ pub use crate::{
     cascade::{Build, Cascade, Held, Hold},
     dot::dot,
     graph::{Graph, Image, NotFound},
+    hold::Holds,
     html::html,
     json::json,
     mermaid::{fitted as fitted_for_mermaid, mermaid},

@@ -32,6 +32,8 @@ pub struct Node {
     pub source: Option<String>,
     /// The last day on which a base is cared for, if anybody said so.
     pub end_of_life: Option<Day>,
+    /// How long a build of a managed image usually takes, in seconds, if that is known.
+    pub build_seconds: Option<u64>,
 }
 
 /// When and how a managed image is rebuilt.
@@ -50,7 +52,7 @@ pub struct Policy {
 }
 
 impl Policy {
-    /// How long after a change of a base, or of an image of ours, a rebuild starts, in
+    /// How long after a change of a base, or of an image of ours, a rebuild is wanted, in
     /// milliseconds.
     #[must_use]
     pub fn wait_millis(&self, behind: Kind) -> u64 {

@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use imgfac_graph::Graph;
-use imgfac_model::{BaseName, Criticality, Delay, Enrolment, ImageName, ImageState, Settings};
+use imgfac_graph::{Graph, Holds};
+use imgfac_model::{BaseName, Delay, Enrolment, ImageName, ImageState, Settings};
 use serde::Serialize;
 
 use crate::names::{Purpose, resource_name};
@@ -62,10 +62,9 @@ pub(crate) struct Ground<'a> {
     pub(crate) bases: BTreeSet<&'a BaseName>,
     /// Images of ours that are watched; those that were published have digests to note.
     pub(crate) images: BTreeMap<&'a ImageName, bool>,
-    /// Images that stand on each other: a rebuild of one would start the next for ever.
-    circles: BTreeSet<String>,
+    graph: Graph,
     /// By how many minutes images that are due together come after each other.
-    holds: BTreeMap<ImageName, u32>,
+    holds: Holds,
 }
 
 impl<'a> Ground<'a> {
@@ -78,14 +77,16 @@ impl<'a> Ground<'a> {
         Self {
             bases,
             images,
-            circles: circles(&graph),
-            holds: holds(fleet, &graph),
+            holds: graph.holds(),
+            graph,
         }
     }
 
     /// Whether an image stands on others in a circle, so that only people may rebuild it.
     pub(crate) fn in_circle(&self, image: &ImageName) -> bool {
-        self.circles.contains(image.as_str())
+        let graph = &self.graph;
+        let index = graph.image(image.as_str());
+        index.is_some_and(|index| graph.order().in_cycle(index))
     }
 
     /// The bases that an update of rebuilds this image, and what is wrong with the others.
@@ -101,7 +102,7 @@ impl<'a> Ground<'a> {
     ) -> (Vec<Edge>, Vec<String>) {
         let (mut edges, mut problems) = (BTreeMap::new(), Vec::new());
         let image = &enrolment.name;
-        let hold = |image| self.holds.get(image).copied().unwrap_or_default();
+        let own = self.graph.image(image.as_str());
         let settings = fleet.settings;
         for base in &state.base_images {
             let Some(base_state) = fleet.bases.get(base) else {
@@ -125,7 +126,7 @@ impl<'a> Ground<'a> {
                         state.built_on.get(base.as_str()),
                         reference,
                         resource_name(Purpose::ObserveStage, base.as_str()),
-                        hold(image),
+                        own.map_or(0, |image| self.holds.minutes(image)),
                         None,
                     ),
                 );
@@ -145,8 +146,13 @@ impl<'a> Ground<'a> {
                             state.built_on.get(&parent.reference.to_string()),
                             &parent.reference,
                             resource_name(Purpose::ObserveImageStage, parent.name.as_str()),
-                            // Since the parent's push: whoever comes between them goes first.
-                            hold(image).saturating_sub(hold(&parent.name) + AFTER_PARENT),
+                            // Since the parent's push.
+                            self.graph
+                                .image(parent.name.as_str())
+                                .zip(own)
+                                .map_or(0, |(parent, image)| {
+                                    self.holds.minutes_after(parent, image)
+                                }),
                             Some(resource_name(Purpose::TriggerStage, parent.name.as_str())),
                         ),
                     );
@@ -220,55 +226,7 @@ fn graph(fleet: &Fleet<'_>) -> Graph {
         enrolment,
         state,
         unreadable: false,
+        build_seconds: None,
     });
     Graph::new(fleet.settings, images, fleet.bases)
-}
-
-/// The images that stand on each other in a circle.
-fn circles(graph: &Graph) -> BTreeSet<String> {
-    let members = graph
-        .order()
-        .cycles()
-        .iter()
-        .flat_map(|cycle| &cycle.members);
-    members
-        .map(|member| graph.node(*member).name.clone())
-        .collect()
-}
-
-/// How many minutes after its parents an image is due.
-const AFTER_PARENT: u32 = 20;
-
-/// How many minutes longer each image waits than it must, so that among those that are due
-/// together critical ones come first and parents before their children.
-///
-/// A wait is looked at every ten minutes. A child that is due twenty minutes after its parent
-/// therefore finds the parent told to rebuild, and waits for its push.
-fn holds(fleet: &Fleet<'_>, graph: &Graph) -> BTreeMap<ImageName, u32> {
-    let images: BTreeMap<_, _> = known(fleet)
-        .map(|(enrolment, state)| (enrolment.name.as_str(), (enrolment, state)))
-        .collect();
-    let mut holds = BTreeMap::<ImageName, u32>::new();
-    for index in graph.order().waves().into_iter().flatten() {
-        let Some((enrolment, state)) = images.get(graph.node(index).name.as_str()) else {
-            continue;
-        };
-        let own = match enrolment.criticality {
-            Criticality::Critical => 0,
-            Criticality::High => 10,
-            Criticality::Normal => 20,
-            Criticality::Low => 40,
-        };
-        let parents = state
-            .map(|state| state.managed_bases.as_slice())
-            .unwrap_or_default();
-        let after = parents
-            .iter()
-            .filter_map(|parent| holds.get(&parent.name))
-            .map(|hold| hold + AFTER_PARENT)
-            .max()
-            .unwrap_or(0);
-        holds.insert(enrolment.name.clone(), own.max(after));
-    }
-    holds
 }

@@ -40,6 +40,7 @@ mod lifecycle;
 mod listing;
 mod observation;
 mod passage;
+mod rebuilds;
 mod rename;
 mod renew;
 mod schema;
@@ -63,6 +64,7 @@ pub use crate::{
     listing::ListingError,
     observation::{ObserveError, SeenDigest, seen_digests},
     passage::{Moment, Passage},
+    rebuilds::usual_build_seconds,
     rename::RenameError,
     schema::schemas,
     store::{FILE_LIMIT, FileChange, Files, Lock, Store, StoreError},

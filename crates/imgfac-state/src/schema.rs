@@ -275,6 +275,13 @@ fn image_state() -> Value {
         &["name", "reference"],
         json!({"name": text("Its name in images.yaml"), "reference": text("How the Dockerfile refers to it, canonical")}),
     );
+    let rebuild = json!({
+        "type": "object",
+        "properties": {
+            "outcome": text("success when it went well"),
+            "durationSeconds": {"description": "How long the build took", "type": ["number", "string"]},
+        }
+    });
     state(
         "state/images/NAME.yaml of Image Factory",
         "What is known of an enrolled image",
@@ -304,6 +311,11 @@ fn image_state() -> Value {
             "currentVersion": nullable("The version of the last recorded build"),
             "currentDigest": nullable("Its digest"),
             "lastBuilt": nullable("When it was built"),
+            "rebuildHistory": {
+                "description": "Past rebuilds; entries may have further fields",
+                "type": ["array", "null"],
+                "items": rebuild
+            },
             "builtOn": texts("The digest of each image that it stands on: bases by name, images of ours by reference"),
             "lifecycle": lifecycle(),
             "formerBases": {

@@ -42,8 +42,9 @@ pub(crate) struct GraphArgs {
     /// What is rebuilt, in which waves and when, if this base or image moves to another digest now
     ///
     /// An image waits its rebuildDelay after a change of a base, its cascadeDelay after the push of
-    /// an image of ours, and at least its coordinationWindow; the first update that is due takes the
-    /// others along. Builds are taken to need no time.
+    /// an image of ours, at least its coordinationWindow, and a little longer so that critical
+    /// images and parents come first; the first update that is due takes the others along. Builds
+    /// take as long as state has recorded, those of which it has nothing no time.
     #[arg(long, value_name = "BASE", conflicts_with_all = ["why", "check"])]
     cascade: Option<String>,
     /// Every way from an image down to what it stands on; exit with 4 if there is none

@@ -240,7 +240,7 @@ fn what_is_pinned_or_not_needed_rebuilds_nothing() {
         Reference::parse(&format!("ghcr.io/acme/a@sha256:{}", "1".repeat(64))).unwrap();
     insta::assert_snapshot!(rebuilds(&fleet), @"
     rebuild-trigger-a: 168h0m0s+20m by observe-node-22
-    rebuild-trigger-b: 168h0m0s+40m by observe-node-22
+    rebuild-trigger-b: 168h0m0s+20m by observe-node-22
     ");
     // All bases are watched and noted all the same.
     let text = fleet.synthesize().to_yaml().unwrap();

@@ -19,6 +19,8 @@ struct JsonCascade<'a> {
     cause: String,
     at: &'a str,
     waves: usize,
+    ci_minutes: u64,
+    duration_unknown: Vec<String>,
     builds: Vec<JsonBuild>,
     held: Vec<JsonHeld>,
     behind_held: Vec<String>,
@@ -33,6 +35,7 @@ struct JsonBuild {
     wave: usize,
     start: String,
     after_millis: u64,
+    duration_seconds: Option<u64>,
     because: Vec<String>,
 }
 
@@ -69,11 +72,14 @@ fn to_json<'a>(
 ) -> JsonCascade<'a> {
     let id = |index: &NodeIndex| graph.node(*index).id();
     let ids = |indices: &[NodeIndex]| indices.iter().map(id).collect();
+    let (seconds, unknown) = cascade.build_seconds();
     JsonCascade {
         version: 1,
         cause: id(&cascade.cause),
         at: now,
         waves: waves(cascade),
+        ci_minutes: seconds.div_ceil(60),
+        duration_unknown: ids(&unknown),
         builds: cascade
             .builds
             .iter()
@@ -83,6 +89,7 @@ fn to_json<'a>(
                 wave: build.wave,
                 start: start.clone(),
                 after_millis: build.after_millis,
+                duration_seconds: build.seconds,
                 because: ids(&build.because),
             })
             .collect(),
@@ -196,9 +203,42 @@ fn text(graph: &Graph, cascade: &Cascade, starts: &[String]) -> String {
         lines.extend(columns(&more));
     }
     if !cascade.builds.is_empty() {
-        lines.push(format!("\n{DIM}Builds are taken to need no time.{DIM:#}"));
+        lines.push(String::new());
+        lines.push(minutes(graph, cascade));
+        lines.push(format!(
+            "{DIM}Times are the earliest: the cluster looks every ten minutes.{DIM:#}"
+        ));
     }
     lines.join("\n") + "\n"
+}
+
+/// What the builds cost, as far as it is known.
+fn minutes(graph: &Graph, cascade: &Cascade) -> String {
+    let (seconds, unknown) = cascade.build_seconds();
+    let minutes = count(
+        usize::try_from(seconds.div_ceil(60)).unwrap_or(usize::MAX),
+        "CI minute",
+    );
+    let builds = count(cascade.builds.len(), "rebuild");
+    if unknown.is_empty() {
+        return format!("{builds}, {minutes}");
+    }
+    if cascade.builds.iter().all(|build| build.seconds.is_none()) {
+        return format!(
+            "{builds}; no duration is recorded of any, so they count as taking no time"
+        );
+    }
+    let (first, rest) = unknown.split_at(unknown.len().min(5));
+    let names: Vec<String> = first
+        .iter()
+        .map(|it| clean(&graph.node(*it).name))
+        .collect();
+    let more = match rest.len() {
+        0 => String::new(),
+        more => format!(" and {more} others"),
+    };
+    let names = names.join(", ");
+    format!("{builds}, {minutes} without {names}{more}: no duration of theirs is recorded")
 }
 
 fn table(graph: &Graph, cascade: &Cascade, starts: &[String]) -> Vec<String> {
@@ -206,6 +246,7 @@ fn table(graph: &Graph, cascade: &Cascade, starts: &[String]) -> Vec<String> {
         "WAVE",
         "START",
         "AFTER",
+        "TAKES",
         "IMAGE",
         "CRITICALITY",
         "BECAUSE OF",
@@ -222,6 +263,9 @@ fn table(graph: &Graph, cascade: &Cascade, starts: &[String]) -> Vec<String> {
             build.wave.to_string(),
             start.clone(),
             duration(build.after_millis),
+            build
+                .seconds
+                .map_or_else(|| "-".into(), |seconds| duration(seconds * 1_000)),
             node.name.clone(),
             node.policy
                 .as_ref()
