@@ -85,6 +85,9 @@ for (const [name, options] of [
   assert.deepEqual(await names(page), ["debian:12@sha256:7d3f6c1e0b9a…"]);
   await page.getByLabel("Registry").selectOption({ label: "ghcr.io (6)" });
   assert.deepEqual(await names(page), []);
+  await page.getByRole("button", { name: "Show all" }).click();
+  await page.getByLabel("Team").selectOption({ label: "circle (2)" });
+  assert.deepEqual(await names(page), ["one", "two"]);
   assert.deepEqual(wrong, []);
 }
 

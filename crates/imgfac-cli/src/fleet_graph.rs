@@ -18,6 +18,7 @@ pub(crate) fn graph(configuration: &Configuration, fleet: &Fleet) -> Graph {
             state: stored.map(|stored| &stored.state),
             unreadable: fleet.unreadable_image(name.as_str()).is_some(),
             build_seconds: stored.and_then(|stored| usual_build_seconds(&stored.rest)),
+            team: team(configuration.files.name(enrolled.at.file)),
         }
     });
     let bases = fleet
@@ -25,6 +26,13 @@ pub(crate) fn graph(configuration: &Configuration, fleet: &Fleet) -> Graph {
         .iter()
         .map(|(name, stored)| (name, &stored.state));
     Graph::new(&configuration.settings, images, bases)
+}
+
+/// Whose images a file lists: `images.d/TEAM.yaml` is that of a team.
+fn team(file: &str) -> Option<&str> {
+    let name = file.strip_prefix("images.d/")?;
+    name.strip_suffix(".yaml")
+        .or_else(|| name.strip_suffix(".yml"))
 }
 
 /// Where the entry of an image is written.

@@ -92,6 +92,7 @@ pub(crate) fn graph(lines: &str) -> Graph {
             state: Some(state),
             unreadable: false,
             build_seconds: minutes.map(|minutes| minutes * 60),
+            team: None,
         }),
         bases.iter().map(|(name, state)| (name, state)),
     )
@@ -168,6 +169,7 @@ pub(crate) fn hostile() -> Graph {
             state: Some(&state),
             unreadable: false,
             build_seconds: None,
+            team: None,
         }],
         [],
     )

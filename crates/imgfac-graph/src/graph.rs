@@ -24,6 +24,8 @@ pub struct Image<'a> {
     pub unreadable: bool,
     /// How long its builds usually take, in seconds, if that is known.
     pub build_seconds: Option<u64>,
+    /// Whose image it is, if that is known.
+    pub team: Option<&'a str>,
 }
 
 /// The images of a fleet and what they stand on. An edge leads from an image to a base of it.
@@ -267,6 +269,7 @@ fn enrolled(image: &Image<'_>, defaults: &Defaults) -> Node {
         state,
         unreadable,
         build_seconds,
+        team,
     } = image;
     let own = |own: &Option<Delay>, default: &Delay| own.as_ref().unwrap_or(default).clone();
     let status = match (
@@ -311,6 +314,7 @@ fn enrolled(image: &Image<'_>, defaults: &Defaults) -> Node {
         }),
         end_of_life: None,
         build_seconds: *build_seconds,
+        team: team.map(str::to_owned),
     }
 }
 
@@ -338,6 +342,7 @@ fn base(name: &BaseName, state: &BaseState, end_of_life: &EndOfLife) -> Node {
         source: None,
         end_of_life: end_of_life.of(&state.reference),
         build_seconds: None,
+        team: None,
     }
 }
 
@@ -358,5 +363,6 @@ fn missing(name: &str, reference: Option<&Reference>, end_of_life: &EndOfLife) -
         source: None,
         end_of_life: reference.and_then(|reference| end_of_life.of(reference)),
         build_seconds: None,
+        team: None,
     }
 }

@@ -26,7 +26,13 @@
 //!     }],
 //!     ..ImageState::default()
 //! };
-//! let image = |enrolment, state| Image { enrolment, state, unreadable: false, build_seconds: None };
+//! let image = |enrolment, state| Image {
+//!     enrolment,
+//!     state,
+//!     unreadable: false,
+//!     build_seconds: None,
+//!     team: None,
+//! };
 //! let settings = Settings::default();
 //! let images = [image(&base, None), image(&app, Some(&state))];
 //! let graph = Graph::new(&settings, images, []);

@@ -34,6 +34,8 @@ pub struct Node {
     pub end_of_life: Option<Day>,
     /// How long a build of a managed image usually takes, in seconds, if that is known.
     pub build_seconds: Option<u64>,
+    /// Whose image it is, if that is known; never of a base.
+    pub team: Option<String>,
 }
 
 /// When and how a managed image is rebuilt.

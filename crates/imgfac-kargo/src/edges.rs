@@ -227,6 +227,7 @@ fn graph(fleet: &Fleet<'_>) -> Graph {
         state,
         unreadable: false,
         build_seconds: None,
+        team: None,
     });
     Graph::new(fleet.settings, images, fleet.bases)
 }

@@ -7,12 +7,14 @@ const [WIDTH, HEIGHT] = picture.node;
 const COLOURS = ["#2f7de1", "#d9622b", "#2a9d63", "#b0479b", "#a58a00", "#7a5cd6", "#12939a", "#d1495b", "#7f8c1f", "#8a6d5b"];
 const ROWS = 1000;
 const DAY = 86_400_000;
+const FILTERS = ["kind", "status", "registry", "team"];
 
 // ------------------------------------------------------------------------------------- the graph
 
 const index = new Map(graph.nodes.map((node, at) => [node.id, at]));
 const nodes = graph.nodes.map((node, at) => ({
   ...node,
+  team: node.team ?? "",
   at,
   label: picture.labels[at][0],
   detail: picture.labels[at][1],
@@ -448,6 +450,7 @@ function detail() {
   for (const [name, value] of [
     ["Image", node.image],
     ["Kind", node.kind],
+    ["Team", node.team],
     ["Status", node.inCycle ? `${node.status}; in a circle, so left out of automatic rebuilds` : node.status],
     ["Failed", node.error],
     ["Support", ending(node)],
@@ -538,14 +541,14 @@ function options(id, key) {
   choice.append(new Option("all", ""));
   for (const value of values) {
     const number = nodes.filter((node) => node[key] === value).length;
-    choice.append(new Option(`${value === "" ? "not known" : value} (${number})`, `=${value}`));
+    choice.append(new Option(`${value === "" ? (key === "team" ? "none" : "not known") : value} (${number})`, `=${value}`));
   }
   choice.addEventListener("change", filter);
 }
 
 function filter() {
   const words = byId("search").value.toLowerCase().split(/\s+/).filter(Boolean);
-  const wanted = ["kind", "status", "registry"].map((id) => [id, byId(id).value]);
+  const wanted = FILTERS.map((id) => [id, byId(id).value]);
   shown = nodes.map((node) =>
     words.every((word) => node.text.includes(word)) && wanted.every(([key, value]) => value === "" || value === `=${node[key]}`));
   rows = ROWS;
@@ -564,7 +567,7 @@ byId("filters").addEventListener("submit", (event) => {
 });
 byId("clear").addEventListener("click", () => {
   byId("search").value = "";
-  for (const id of ["kind", "status", "registry"]) byId(id).value = "";
+  for (const id of FILTERS) byId(id).value = "";
   filter();
   choose(null);
   fit();
@@ -611,7 +614,9 @@ byId("theme").addEventListener("click", () => {
 });
 dark.addEventListener("change", looks);
 
-for (const key of ["kind", "status", "registry"]) options(key, key);
+for (const key of FILTERS) options(key, key);
+// Without files of teams there is nothing to choose.
+byId("team").parentElement.hidden = nodes.every((node) => node.team === "");
 heads();
 looks();
 table();
