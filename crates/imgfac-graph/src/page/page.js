@@ -481,7 +481,7 @@ function detail() {
 const columns = [
   ["name", "Image", (node) => node.full],
   ["kind", "Kind", (node) => node.kind],
-  ["status", "Status", (node) => [node.status, node.inCycle ? "circle" : "", ending(node)].filter(Boolean).join(", ")],
+  ["status", "Status", (node) => [node.status, node.inCycle ? "circle" : "", node.endOfLife && (past(node) ? "past its end" : `ends ${node.endOfLife}`)].filter(Boolean).join(", ")],
   ["registry", "Registry", (node) => node.registry],
   ["wave", "Wave", (node) => node.wave ?? ""],
   ["bases", "Stands on", (node) => node.bases.length],
