@@ -166,6 +166,66 @@ fn a_check_that_finds_nothing_passes() {
 }
 
 #[test]
+fn state_has_what_needs_a_base_unless_it_is_the_plain_case() {
+    let factory = factory(false);
+    let uses = |image: &str| {
+        let state = factory.read(&format!("f/state/images/{image}.yaml"));
+        let uses = state.split_once("baseUses:").map(|(_, rest)| rest);
+        uses.and_then(|rest| rest.split("\n\n").next().map(str::to_owned))
+    };
+    assert_eq!(uses("low"), None);
+    assert_snapshot!(uses("app").unwrap(), @"
+
+    docker.io/library/golang:1:
+      - role: from
+        stage: lint
+    docker.io/library/node:22:
+      - role: from
+        stage: build
+    ");
+    assert_snapshot!(uses("tools").unwrap().replace(DIGEST, "DIGEST"), @"
+
+    docker.io/library/debian:12@DIGEST:
+      - role: copy
+    ");
+
+    // The same again finds nothing new, and what is written is read.
+    let again = factory.run(&["analyze", "-C", "f", "--check"]);
+    assert_eq!(again.code, 0, "{again}");
+    let dot = factory.run(&["graph", "-C", "f", "--format", "dot"]).stdout;
+    let edge = r#""base/node-22" -> "image/app" [tooltip="from in build"];"#;
+    assert!(dot.contains(edge), "{dot}");
+
+    factory.write(
+        "shop/app/Dockerfile",
+        "FROM golang:1\nRUN --mount=from=node:22 true\nFROM node:22 AS build\nFROM ghcr.io/acme/low:1\nCOPY --from=build /a /a\n",
+    );
+    let moved = factory.run(&["analyze", "-C", "f"]).stdout;
+    assert!(
+        moved.contains("what needs its bases is recorded anew"),
+        "{moved}"
+    );
+    assert_snapshot!(uses("app").unwrap(), @r#"
+
+    docker.io/library/golang:1:
+      - role: from
+        stage: "0"
+    docker.io/library/node:22:
+      - role: from
+        stage: build
+      - role: mount
+        stage: "0"
+    "#);
+    factory.write(
+        "f/state/images/app.yaml",
+        "name: app\nbaseUses: {node:22: [{role: use}]}\n",
+    );
+    let refused = factory.run(&["graph", "-C", "f"]);
+    assert_eq!(refused.code, 3, "{refused}");
+    assert!(refused.stderr.contains("invalid role"), "{refused}");
+}
+
+#[test]
 fn bases_past_their_end_of_life_are_found_and_near_ends_noted() {
     let factory = factory(false);
     let settings = "workspaces: [../shop]\nendOfLife:\n  golang:1*: 2026-11-22\n  node:22: 2027-02-21\n  debian:*: 2027-02-22\n";

@@ -101,6 +101,15 @@ for (const [name, options] of [
   assert.deepEqual(wrong, []);
 }
 
+// The details say what needs a base: the instruction, and the stage if it is not the built one.
+{
+  const { page, wrong } = await open({}, "#image%2Fapp");
+  assert.match(await page.locator("#detail").textContent(), /low from\s*golang:1 from in lint\s*node:22 from in build/);
+  await page.getByRole("button", { name: /^debian:12/ }).first().click();
+  assert.match(await page.locator("#detail").textContent(), /Carries 1\s*tools copy/);
+  assert.deepEqual(wrong, []);
+}
+
 // The picture is used with keys alone: from a base over what stands on it, and back.
 {
   const { page, wrong } = await open({});

@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use imgfac_dockerfile::Options;
+use imgfac_dockerfile::{Options, Role};
 use imgfac_git::{Address, Checkout, FileError, Git, Wanted};
-use imgfac_model::{Branch, ImageName, Provider, RepoPath, Source, Workspace};
+use imgfac_model::{BaseRole, BaseUse, Branch, ImageName, Provider, RepoPath, Source, Workspace};
 use imgfac_state::{ConfinedDir, Discovery, Enrolled, FILE_LIMIT, Fleet, FoundBase, ReadError};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use rayon::prelude::*;
@@ -435,9 +435,28 @@ fn discover(source: &Source, text: &[u8]) -> Discovery {
                 error.line, error.column, error.message
             ));
         }
-        bases.extend(analysis.images.into_iter().map(|image| FoundBase {
-            reference: image.reference,
-            reachable: image.reachable,
+        // A stage needs only those before it, so the last one of all that are needed is built.
+        let built = analysis.stages.iter().rposition(|stage| stage.reachable);
+        let stage = |at: usize| match analysis.stages.get(at).and_then(|it| it.name.clone()) {
+            _ if Some(at) == built => None,
+            None => Some(at.to_string()),
+            name => name,
+        };
+        bases.extend(analysis.images.iter().map(|image| {
+            FoundBase {
+                reference: image.reference.clone(),
+                reachable: image.reachable,
+                uses: (image.uses())
+                    .map(|place| BaseUse {
+                        role: match place.role {
+                            Role::From => BaseRole::From,
+                            Role::Copy => BaseRole::Copy,
+                            Role::Mount => BaseRole::Mount,
+                        },
+                        stage: stage(place.stage),
+                    })
+                    .collect(),
+            }
         }));
     }
     Ok(bases)

@@ -39,12 +39,15 @@ pub fn dot(view: &View<'_>) -> String {
     }
     for (image, base, edge) in view.edges() {
         let [image_id, base_id] = [image, base].map(|index| dot_id(&view.graph().node(index).id()));
-        let style = match (edge.needed, view.closes_circle(image, base)) {
-            (false, _) => " [style=dashed]",
-            (true, true) => " [color=\"#b91c1c\", penwidth=2]",
-            (true, false) => "",
-        };
-        let _ = writeln!(out, "  \"{base_id}\" -> \"{image_id}\"{style};");
+        let mut style = vec![format!("tooltip=\"{}\"", escape(&edge.places()))];
+        style.extend((edge.other_roles()).map(|roles| format!("label=\"{roles}\", fontsize=9")));
+        style.extend(match (edge.needed, view.closes_circle(image, base)) {
+            (false, _) => Some("style=dashed".to_owned()),
+            (true, true) => Some("color=\"#b91c1c\", penwidth=2".to_owned()),
+            (true, false) => None,
+        });
+        let style = style.join(", ");
+        let _ = writeln!(out, "  \"{base_id}\" -> \"{image_id}\" [{style}];");
     }
     out.push_str("}\n");
     out

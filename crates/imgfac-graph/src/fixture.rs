@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use imgfac_model::{
-    BaseName, BaseState, Criticality, DiscoveryStatus, Enrolment, ImageName, ImageState,
-    ManagedBase, Reference, Settings, base_slug,
+    BaseName, BaseRole, BaseState, BaseUse, Criticality, DiscoveryStatus, Enrolment, ImageName,
+    ImageState, ManagedBase, Reference, Settings, base_slug,
 };
 
 use crate::graph::{Graph, Image};
@@ -13,7 +13,8 @@ use crate::graph::{Graph, Image};
 ///
 /// A word before the colon is the delay, a criticality, `takes30` for a build of thirty minutes, or
 /// `manual`, `external` or `failed`; a word after it that names an image of
-/// the fleet, or its place at ghcr.io/acme, is an edge to it, every other one is a base; `~` says that the target does not need it.
+/// the fleet, or its place at ghcr.io/acme, is an edge to it, every other one is a base; `~` says
+/// that it is a mount of the stage `tests`, which the target does not need.
 pub(crate) fn graph(lines: &str) -> Graph {
     let lines: Vec<(&str, &str)> = lines
         .lines()
@@ -79,6 +80,11 @@ pub(crate) fn graph(lines: &str) -> Graph {
                     reference
                 };
                 if !needed {
+                    let of_tests = BaseUse {
+                        role: BaseRole::Mount,
+                        stage: Some("tests".into()),
+                    };
+                    (state.base_uses).insert(reference.clone(), vec![of_tests]);
                     state.unused_bases.push(reference);
                 }
             }

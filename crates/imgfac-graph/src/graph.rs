@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, HashMap};
 
 use imgfac_model::{
-    BaseName, BaseState, Defaults, Delay, DiscoveryStatus, EndOfLife, Enrolment, ImageState,
-    Reference, Settings, nearest,
+    BaseName, BaseState, BaseUse, Defaults, Delay, DiscoveryStatus, EndOfLife, Enrolment,
+    ImageState, Reference, Settings, nearest,
 };
 use petgraph::Direction;
 use petgraph::graph::{DiGraph, NodeIndex};
@@ -229,6 +229,7 @@ impl<'a> Builder<'a> {
             let edge = Edge {
                 needed: reference.is_none_or(|reference| !unused(reference)),
                 references: Vec::new(),
+                uses: reference.map_or_else(Vec::new, |reference| uses(state, reference)),
             };
             edges.insert(to, edge);
         }
@@ -242,12 +243,16 @@ impl<'a> Builder<'a> {
             let edge = edges.entry(to).or_insert(Edge {
                 needed: false,
                 references: Vec::new(),
+                uses: Vec::new(),
             });
             edge.needed |= !unused(reference);
             edge.references.push(reference.clone());
+            edge.uses.extend(uses(state, reference));
         }
         for (to, mut edge) in edges {
             edge.references.sort();
+            edge.uses.sort();
+            edge.uses.dedup();
             self.graph.add_edge(from, to, edge);
         }
     }
@@ -260,6 +265,16 @@ impl<'a> Builder<'a> {
             bases: self.bases,
             order,
         }
+    }
+}
+
+/// What an image needs another one for. State leaves out the plain case, which never is that of a
+/// stage that is not built.
+fn uses(state: &ImageState, reference: &Reference) -> Vec<BaseUse> {
+    match state.base_uses.get(reference) {
+        Some(uses) => uses.clone(),
+        None if state.unused_bases.contains(reference) => Vec::new(),
+        None => vec![BaseUse::PLAIN],
     }
 }
 

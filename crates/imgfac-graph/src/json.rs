@@ -1,5 +1,6 @@
 //! The graph for machines, version 1; `docs/graph.md` describes it. Keys are only ever added.
 
+use imgfac_model::BaseUse;
 use petgraph::graph::NodeIndex;
 use serde::Serialize;
 
@@ -14,7 +15,7 @@ pub(crate) struct JsonGraph<'g> {
     cut: Option<&'g str>,
     focus: Option<String>,
     nodes: Vec<JsonNode<'g>>,
-    edges: Vec<JsonEdge>,
+    edges: Vec<JsonEdge<'g>>,
     cycles: Vec<JsonCycle>,
 }
 
@@ -45,10 +46,11 @@ struct JsonNode<'g> {
 }
 
 #[derive(Debug, Serialize)]
-struct JsonEdge {
+struct JsonEdge<'g> {
     image: String,
     base: String,
     needed: bool,
+    uses: &'g [BaseUse],
     references: Vec<String>,
 }
 
@@ -98,6 +100,7 @@ impl<'g> JsonGraph<'g> {
             image: id(image),
             base: id(base),
             needed: edge.needed,
+            uses: &edge.uses,
             references: edge.references.iter().map(ToString::to_string).collect(),
         });
         let cycles = graph.order().cycles().iter();

@@ -56,7 +56,12 @@ pub fn mermaid(view: &View<'_>) -> String {
     }
     let mut circle = Vec::new();
     for (at, (image, base, edge)) in view.edges().enumerate() {
-        let arrow = if edge.needed { "-->" } else { "-.->" };
+        let arrow = match (edge.needed, edge.other_roles()) {
+            (true, None) => "-->".to_owned(),
+            (false, None) => "-.->".to_owned(),
+            (true, Some(roles)) => format!("-- \"{roles}\" -->"),
+            (false, Some(roles)) => format!("-. \"{roles}\" .->"),
+        };
         let [image_id, base_id] =
             [image, base].map(|index| identifier(&view.graph().node(index).id()));
         let _ = writeln!(out, "  {base_id} {arrow} {image_id}");

@@ -1,6 +1,6 @@
 //! What the nodes and edges of the graph carry.
 
-use imgfac_model::{Criticality, Day, Delay, Reference};
+use imgfac_model::{BaseRole, BaseUse, Criticality, Day, Delay, Reference};
 
 /// An image of the fleet.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -139,9 +139,30 @@ pub struct Edge {
     /// How the Dockerfile refers to an image of ours, canonical and sorted; empty for a base, which
     /// is its own reference.
     pub references: Vec<Reference>,
+    /// What the Dockerfile needs it for, sorted; empty where that is not recorded.
+    pub uses: Vec<BaseUse>,
 }
 
 impl Edge {
+    /// `copy` or `mount`, or both, where no `FROM` names the base.
+    #[must_use]
+    pub fn other_roles(&self) -> Option<String> {
+        let mut roles: Vec<BaseRole> = self.uses.iter().map(|it| it.role).collect();
+        roles.dedup();
+        let names: Vec<&str> = roles.iter().map(|role| role.as_str()).collect();
+        (!roles.is_empty() && !roles.contains(&BaseRole::From)).then(|| names.join(", "))
+    }
+
+    /// Every role and stage: `from in build, copy`.
+    #[must_use]
+    pub fn places(&self) -> String {
+        let places = self.uses.iter().map(|BaseUse { role, stage }| match stage {
+            Some(stage) => format!("{role} in {stage}"),
+            None => role.to_string(),
+        });
+        places.collect::<Vec<_>>().join(", ")
+    }
+
     /// Whether an update of the base is one for the image: its target needs it, and some reference
     /// follows a tag.
     #[must_use]

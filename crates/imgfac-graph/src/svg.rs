@@ -108,9 +108,13 @@ fn edges(out: &mut String, view: &View<'_>, layout: &Layout) {
         };
         let [image, base] = [image, base].map(|index| escape(&view.graph().node(index).label()));
         let Line { way, colour } = line;
+        let places = match edge.places() {
+            places if places.is_empty() => places,
+            places => format!(": {}", escape(&places)),
+        };
         let _ = writeln!(
             out,
-            "<path class=\"{class} c{colour}\" d=\"{way}\"><title>{image} stands on {base}</title></path>"
+            "<path class=\"{class} c{colour}\" d=\"{way}\"><title>{image} stands on {base}{places}</title></path>"
         );
     }
 }

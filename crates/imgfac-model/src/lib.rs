@@ -37,7 +37,10 @@ pub use crate::{
     enrolment::{Defaults, Enrolment, UpdateTarget},
     name::{BaseName, IMAGE_NAME_LIMIT, ImageName, assign_base_names, base_slug},
     path::RelativePath,
-    policy::{Criticality, DiscoveryStatus, Provider, ReceiverKind, SelectionStrategy, UpdateKind},
+    policy::{
+        BaseRole, Criticality, DiscoveryStatus, Provider, ReceiverKind, SelectionStrategy,
+        UpdateKind,
+    },
     reference::{Digest, DigestError, Reference, ReferenceError, Repository, Tag, TagError},
     semver::{is_strict_version, is_version_range},
     settings::{
@@ -45,6 +48,6 @@ pub use crate::{
         Workspace,
     },
     source::{Branch, Host, Platform, RepoPath, Source, StageName, WebUrl, WorkflowFile},
-    state::{BaseState, ImageState, ManagedBase, exact_tag},
+    state::{BaseState, BaseUse, ImageState, ManagedBase, exact_tag},
     text::InvalidValue,
 };

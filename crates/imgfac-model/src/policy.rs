@@ -1,4 +1,4 @@
-//! Choices of a fixed set: provider, criticality, selection strategy, kind of update.
+//! Choices of a fixed set: provider, role of a base, criticality, selection strategy, kind of update.
 
 /// Declares an enum whose variants have one written form each.
 macro_rules! choice {
@@ -53,6 +53,18 @@ choice! {
         GitLab = "gitlab",
         /// Anything that takes an HTTP request.
         Webhook = "webhook",
+    }
+}
+
+choice! {
+    /// What a Dockerfile needs an image for.
+    BaseRole: "role" {
+        /// `FROM`.
+        From = "from",
+        /// `COPY --from`.
+        Copy = "copy",
+        /// `RUN --mount=from=`.
+        Mount = "mount",
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::name::{BaseName, ImageName};
-use crate::policy::DiscoveryStatus;
+use crate::policy::{BaseRole, DiscoveryStatus};
 use crate::reference::{Digest, Reference};
 
 /// What is known about an enrolled image, beside its enrolment.
@@ -32,6 +32,9 @@ pub struct ImageState {
     /// Those references that only stages outside the built target need, sorted: they are tracked,
     /// but cause no rebuild.
     pub unused_bases: Vec<Reference>,
+    /// What those references are needed for, each sorted. One that is not here is the `FROM` of the
+    /// built stage and nothing else, or its image was analysed before this was recorded.
+    pub base_uses: BTreeMap<Reference, Vec<BaseUse>>,
     /// The version of the last build.
     pub current_version: Option<String>,
     /// The digest of the last build.
@@ -50,6 +53,25 @@ pub struct ManagedBase {
     pub name: ImageName,
     /// How the Dockerfile refers to it, canonical.
     pub reference: Reference,
+}
+
+/// What a Dockerfile needs an image for.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct BaseUse {
+    /// The instruction that names it.
+    pub role: BaseRole,
+    /// The stage that needs it, by name or else by number, from 0; `None` is the one that is
+    /// built.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stage: Option<String>,
+}
+
+impl BaseUse {
+    /// The `FROM` of the stage that is built: the plain case.
+    pub const PLAIN: Self = Self {
+        role: BaseRole::From,
+        stage: None,
+    };
 }
 
 /// What is known about a base image.

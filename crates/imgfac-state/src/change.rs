@@ -135,6 +135,8 @@ pub(crate) fn differences(
     // With other bases, other ones may be unused: that is no news of its own.
     if old == new && before.state.unused_bases != after.state.unused_bases {
         details.push("other stages are needed for its target".into());
+    } else if old == new && before.state.base_uses != after.state.base_uses {
+        details.push("what needs its bases is recorded anew".into());
     }
     let (old, new) = (&before.state, &after.state);
     if (&old.current_version, &old.current_digest) != (&new.current_version, &new.current_digest) {

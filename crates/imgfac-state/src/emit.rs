@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use imgfac_model::{
-    BaseName, BaseState, Enrolment, ImageState, Reference, SelectionStrategy, Source, UpdateTarget,
+    BaseName, BaseState, BaseUse, Enrolment, ImageState, Reference, SelectionStrategy, Source,
+    UpdateTarget,
 };
 use imgfac_yaml::{Emitter, Value};
 
@@ -61,6 +62,11 @@ pub(crate) fn image(name: &str, stored: &Stored<ImageState>) -> String {
     }
     if !state.unused_bases.is_empty() {
         file.entry("unusedBases", list(&state.unused_bases, reference));
+    }
+    if !state.base_uses.is_empty() {
+        let uses = state.base_uses.iter();
+        let uses = uses.map(|(image, uses)| (image.to_string(), list(uses, base_use)));
+        file.entry("baseUses", Value::Map(uses.collect()));
     }
     file.section("Current state: the last build that was recorded");
     file.entry("currentVersion", optional(&state.current_version));
@@ -307,6 +313,17 @@ fn optional(value: &Option<String>) -> Value {
 
 fn reference(value: &Reference) -> Value {
     Value::Text(value.to_string())
+}
+
+fn base_use(base_use: &BaseUse) -> Value {
+    let mut fields = vec![("role", text(base_use.role.as_str()))];
+    fields.extend(
+        base_use
+            .stage
+            .as_deref()
+            .map(|stage| ("stage", text(stage))),
+    );
+    pairs(fields)
 }
 
 fn list<T>(items: &[T], value: impl Fn(&T) -> Value) -> Value {

@@ -15,7 +15,7 @@ use crate::fleet::{Fleet, Subject};
 use crate::lifecycle::{Kind, entry};
 use crate::passage::Passage;
 use crate::stored::Stored;
-use crate::update::{Bases, Run};
+use crate::update::{Bases, Run, uses};
 
 impl Fleet {
     pub(crate) fn renew_image<'u>(
@@ -70,6 +70,10 @@ impl Fleet {
         state.base_images = lists.base_images.into_iter().collect();
         state.managed_bases = lists.managed_bases.into_iter().collect();
         state.unused_bases = lists.unused_bases;
+        if let Some(Ok(found)) = discovery {
+            state.base_uses = uses(found);
+        }
+        (state.base_uses).retain(|reference, _| bases.contains_key(reference));
         follow_edges(&mut state.built_on, bases, names, known_as, &run.managed);
         (state.discovery_status, state.discovery_error) = match discovery {
             _ if !enrolled.enrolment.is_managed() => (Some(DiscoveryStatus::External), None),
@@ -149,6 +153,7 @@ fn discovered(stored: &Stored<ImageState>) -> impl PartialEq + '_ {
         base_images,
         managed_bases,
         unused_bases,
+        base_uses,
         discovery_status,
         discovery_error,
         ..
@@ -157,6 +162,7 @@ fn discovered(stored: &Stored<ImageState>) -> impl PartialEq + '_ {
         base_images,
         managed_bases,
         unused_bases,
+        base_uses,
         discovery_status,
         discovery_error,
     )

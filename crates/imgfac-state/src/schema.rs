@@ -4,8 +4,8 @@
 //! same. What a schema cannot say, such as unique names, only `imgfac check` finds.
 
 use imgfac_model::{
-    Criticality, DiscoveryStatus, IMAGE_NAME_LIMIT, Provider, ReceiverKind, SelectionStrategy,
-    UpdateKind,
+    BaseRole, Criticality, DiscoveryStatus, IMAGE_NAME_LIMIT, Provider, ReceiverKind,
+    SelectionStrategy, UpdateKind,
 };
 use serde_json::{Map, Value, json};
 
@@ -275,6 +275,14 @@ fn image_state() -> Value {
         &["name", "reference"],
         json!({"name": text("Its name in images.yaml"), "reference": text("How the Dockerfile refers to it, canonical")}),
     );
+    let base_use = object(
+        "One use",
+        &["role"],
+        json!({
+            "role": choice("The instruction that names it", BaseRole::ALL),
+            "stage": text("The stage that needs it, by name or number; without it the one that is built"),
+        }),
+    );
     let rebuild = json!({
         "type": "object",
         "properties": {
@@ -307,6 +315,11 @@ fn image_state() -> Value {
                 "description": "Those that only stages outside the built target need",
                 "type": "array",
                 "items": {"type": "string"}
+            },
+            "baseUses": {
+                "description": "What they are needed for, where it is more than the FROM of the built stage",
+                "type": "object",
+                "additionalProperties": {"type": "array", "items": base_use}
             },
             "currentVersion": nullable("The version of the last recorded build"),
             "currentDigest": nullable("Its digest"),

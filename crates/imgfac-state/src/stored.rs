@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use imgfac_model::{
-    BaseName, BaseState, ImageName, ImageState, ManagedBase, Reference, Repository,
+    BaseName, BaseState, BaseUse, ImageName, ImageState, ManagedBase, Reference, Repository,
 };
 use imgfac_yaml::{Node, Value};
 
@@ -132,6 +132,7 @@ pub(crate) fn read_image(text: &[u8]) -> Result<Stored<ImageState>, Unusable> {
             "baseImages" => state.base_images = list(key, node, base_name)?,
             "managedBases" => state.managed_bases = list(key, node, managed_base)?,
             "unusedBases" => state.unused_bases = list(key, node, reference)?,
+            "baseUses" => state.base_uses = base_uses(key, node)?,
             "currentVersion" => state.current_version = text_or_null(key, node)?,
             "currentDigest" => state.current_digest = text_or_null(key, node)?,
             "lastBuilt" => state.last_built = text_or_null(key, node)?,
@@ -297,6 +298,34 @@ fn text_map(key: &str, node: &Node) -> Result<BTreeMap<String, String>, Unusable
             },
         )
         .collect()
+}
+
+fn base_uses(key: &str, node: &Node) -> Result<BTreeMap<Reference, Vec<BaseUse>>, Unusable> {
+    if node.is_null() {
+        return Ok(BTreeMap::new());
+    }
+    let entries = node
+        .entries()
+        .ok_or_else(|| Unusable::new(node, format!("{key} is not a mapping")))?;
+    entries
+        .iter()
+        .map(|(image, uses)| Ok((reference(image)?, list(key, uses, base_use)?)))
+        .collect()
+}
+
+fn base_use(node: &Node) -> Result<BaseUse, Unusable> {
+    let role = node
+        .get("role")
+        .ok_or_else(|| Unusable::new(node, "an item of baseUses has no role"))?;
+    Ok(BaseUse {
+        role: scalar(role, "a role")?
+            .parse()
+            .map_err(|error: imgfac_model::InvalidValue| Unusable::new(role, error.to_string()))?,
+        stage: match node.get("stage") {
+            Some(stage) => text_or_null("stage", stage)?,
+            None => None,
+        },
+    })
 }
 
 fn base_name(node: &Node) -> Result<BaseName, Unusable> {

@@ -10,7 +10,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use imgfac_model::{BaseName, ImageName, Reference, Repository, assign_base_names};
+use imgfac_model::{BaseName, BaseUse, ImageName, Reference, Repository, assign_base_names};
 
 use crate::builds::Build;
 use crate::change::{Change, Changes};
@@ -84,6 +84,19 @@ impl<'c> Update<'c> {
 /// may be there more than once; it is reachable if it is so anywhere.
 pub type Discovery = Result<Vec<FoundBase>, String>;
 
+/// What the images that a Dockerfile names are needed for, without those of which there is nothing
+/// to say: the `FROM` of the built stage alone.
+pub(crate) fn uses(found: &[FoundBase]) -> BTreeMap<Reference, Vec<BaseUse>> {
+    let mut uses: BTreeMap<&Reference, BTreeSet<&BaseUse>> = BTreeMap::new();
+    for base in found {
+        uses.entry(&base.reference).or_default().extend(&base.uses);
+    }
+    uses.into_iter()
+        .map(|(reference, uses)| (reference.clone(), uses.into_iter().cloned().collect()))
+        .filter(|(_, uses): &(_, Vec<_>)| !uses.is_empty() && uses != &[BaseUse::PLAIN])
+        .collect()
+}
+
 /// An image that a Dockerfile names.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FoundBase {
@@ -91,6 +104,8 @@ pub struct FoundBase {
     pub reference: Reference,
     /// Whether the built target needs it.
     pub reachable: bool,
+    /// What it is needed for.
+    pub uses: Vec<BaseUse>,
 }
 
 /// The images that one image stands on, whether its target needs them.

@@ -30,11 +30,14 @@ const edges = graph.edges.map((edge, at) => ({
   image: index.get(edge.image),
   base: index.get(edge.base),
   needed: edge.needed,
+  places: edge.uses.map(({ role, stage }) => (stage ? `${role} in ${stage}` : role)).join(", "),
   circle: circles.has(`${edge.image}>${edge.base}`),
   path: new Path2D(picture.edges[at][0]),
   colour: COLOURS[picture.edges[at][1]],
 }));
-for (const { image, base } of edges) {
+const between = new Map();
+for (const { image, base, places } of edges) {
+  between.set(`${image}>${base}`, places);
   nodes[image].bases.push(base);
   nodes[base].dependents.push(image);
 }
@@ -465,14 +468,17 @@ function detail() {
     if (value !== null && value !== undefined && value !== "") facts.append(element("dt", name), element("dd", value));
   }
   panel.append(element("h2", node.full), facts);
-  for (const [title, direct, all] of [
-    ["Stands on", node.bases, below],
-    ["Carries", node.dependents, above],
+  for (const [title, direct, all, edge] of [
+    ["Stands on", node.bases, below, (at) => `${chosen}>${at}`],
+    ["Carries", node.dependents, above, (at) => `${at}>${chosen}`],
   ]) {
     const further = [...all].filter((at) => !direct.includes(at));
     panel.append(element("h3", `${title} ${direct.length}${further.length ? `, and ${further.length} further away` : ""}`));
     const list = element("ul");
-    for (const at of [...direct, ...further].slice(0, 300)) list.append(element("li", null, link(at)));
+    for (const at of [...direct, ...further].slice(0, 300)) {
+      const places = between.get(edge(at)) ?? "";
+      list.append(element("li", null, link(at), places ? ` ${places}` : ""));
+    }
     panel.append(list);
     if (all.size > 300) panel.append(element("p", `These are 300 of ${all.size}.`));
   }

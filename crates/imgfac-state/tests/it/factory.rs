@@ -88,6 +88,7 @@ pub(crate) fn discovery(found: Result<&[&str], &str>) -> Discovery {
             .map(|base| FoundBase {
                 reference: Reference::parse(base.trim_start_matches('-')).unwrap(),
                 reachable: !base.starts_with('-'),
+                uses: Vec::new(),
             })
             .collect()),
     }

@@ -192,6 +192,7 @@ fn run(factory: &Factory, images: &[Image], now: &str) -> Vec<String> {
         let bases = found.clone()?.into_iter().map(|(at, reachable)| FoundBase {
             reference: Reference::parse(REFERENCES[at]).unwrap(),
             reachable,
+            uses: Vec::new(),
         });
         Ok(bases.collect())
     };
