@@ -111,6 +111,8 @@ fn a_state_file_that_leads_out_is_isolated_and_stays() {
       | ^
       |
       = help: mend or delete it; until then it is left as it is
+
+    warning: image shop: while its state cannot be used, it has no manifests, since dist/ has none to keep
     ");
     assert_eq!(sandbox.read("secret"), "a: [the secret\n");
 }

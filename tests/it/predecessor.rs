@@ -253,6 +253,8 @@ fn a_corrupt_state_file_is_isolated() {
       |             ^
       |
       = help: mend or delete it; until then it is left as it is
+
+    warning: image shop: while its state cannot be used, its manifests stay as dist/ has them
     ");
     assert_eq!(sandbox.read("state/images/shop.yaml"), corrupt);
     assert!(
