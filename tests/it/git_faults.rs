@@ -160,6 +160,45 @@ fn a_killed_push_is_completed_by_the_next_run() {
     }
 }
 
+/// A `git` that pushes once without hearing the answer.
+const DEAF: &str = r#"#!/bin/sh
+case " $* " in
+    *" push "*)
+        if test ! -e "$CALLS"; then
+            "$REAL_GIT" "$@" > "$CALLS" 2>&1
+            echo "fatal: unable to access: Connection reset by peer" >&2
+            exit 128
+        fi ;;
+esac
+exec "$REAL_GIT" "$@"
+"#;
+
+#[test]
+fn a_push_that_was_not_heard_of_is_not_made_twice() {
+    let sandbox = sandbox();
+    sandbox.git(".", &["clone", "--quiet", URL, "work"]);
+    let synced = sandbox.run(&["sync", "-C", "work/factory", "--push"]);
+    assert_eq!(synced.code, 0, "{synced}");
+    // Done again, it would say that there is no such image.
+    let arguments = [
+        "archive",
+        "web",
+        "--reason",
+        "old",
+        "-C",
+        "work/factory",
+        "--push",
+    ];
+    let mut command = sandbox.command(&arguments);
+    put_before_git(&sandbox, &mut command, DEAF);
+    command.env("CALLS", sandbox.path().join("calls"));
+    let outcome = sandbox.run_command(&mut command);
+    assert_eq!(outcome.code, 0, "{outcome}");
+    assert!(outcome.stdout.contains("Pushed "), "{outcome}");
+    let log = sandbox.git("remotes/acme/state.git", &["log", "--format=%s", "main"]);
+    assert_eq!(log.matches("web archived").count(), 1, "{log}");
+}
+
 #[test]
 fn a_killed_job_is_completed_by_the_next_one() {
     let sandbox = sandbox();

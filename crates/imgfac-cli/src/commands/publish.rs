@@ -142,6 +142,7 @@ fn attempts<O: Operation>(
     let mut nowhere = io::sink();
     let mut ours: Option<String> = None;
     let mut protected: Option<String> = None;
+    let mut sent = None;
     let mut heard = false;
     loop {
         let started = Instant::now();
@@ -155,18 +156,22 @@ fn attempts<O: Operation>(
             Err(Failure::Git(error)) => return Err(error.into()),
             Err(Failure::Refused(error)) => return Err(error),
         };
-        let (factory, applied) = if !heard {
-            heard = true;
-            apply(context, &mut operation, git, place, &base)?
-        } else {
-            let mut silent = context.silent(&mut nowhere);
-            apply(&mut silent, &mut operation, git, place, &base)?
+        let (factory, applied) = match sent.take() {
+            // The answer to the last push was lost, but the push was not: once more would be twice.
+            Some(sent) if ours.as_ref() == Some(&base.commit) => sent,
+            _ if !heard => {
+                heard = true;
+                apply(context, &mut operation, git, place, &base)?
+            }
+            _ => {
+                let mut silent = context.silent(&mut nowhere);
+                apply(&mut silent, &mut operation, git, place, &base)?
+            }
         };
         if !push {
             place.refuse_local_edits(&applied.files)?;
         }
         let attempt = match (&ours, applied.files.is_empty()) {
-            // The answer to the last push was lost, but the push was not.
             (Some(commit), _) if *commit == base.commit => {
                 Ok(Attempt::Committed(place.report(commit, push)))
             }
@@ -220,6 +225,7 @@ fn attempts<O: Operation>(
             Err(Failure::Git(error)) if error.is_transient() => {
                 failures += 1;
                 network_failed(error, failures, &backoff)?;
+                sent = Some((factory, applied));
             }
             Err(Failure::Git(error)) => return Err(error.into()),
             Err(Failure::Refused(error)) => return Err(error),
