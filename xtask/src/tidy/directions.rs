@@ -10,6 +10,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("imgfac-dockerfile", &["imgfac-model"]),
     ("imgfac-graph", &["imgfac-model"]),
     ("imgfac-cluster", &["imgfac-model"]),
+    ("imgfac-rebuild", &["imgfac-graph", "imgfac-model"]),
     (
         "imgfac-state",
         &["imgfac-yaml", "imgfac-git", "imgfac-model"],
@@ -36,6 +37,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "imgfac-graph",
             "imgfac-kargo",
             "imgfac-model",
+            "imgfac-rebuild",
             "imgfac-state",
             "imgfac-yaml",
         ],

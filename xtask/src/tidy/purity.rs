@@ -13,6 +13,7 @@ const PURE: &[&str] = &[
     "imgfac-yaml",
     "imgfac-dockerfile",
     "imgfac-graph",
+    "imgfac-rebuild",
     "imgfac-kargo",
 ];
 
