@@ -106,7 +106,7 @@ mod tests {
             .map(ToString::to_string)
             .collect();
         assert_eq!(found, expected);
-        assert_eq!(before.id == after.id, expected.is_empty());
+        assert_eq!(before.id() == after.id(), expected.is_empty());
     }
 
     const FLEET: &str = "tag node:22 = a@0 b@1d

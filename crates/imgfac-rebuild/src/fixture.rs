@@ -97,8 +97,8 @@ pub(crate) fn world(text: &str) -> (Fleet, Policy) {
         }
     }
     let names: Vec<ImageName> = fleet.images.keys().cloned().collect();
-    for base in fleet.images.values_mut().flat_map(|it| &mut it.bases) {
-        let path = base.reference.repository().path().to_owned();
+    for (reference, base) in fleet.images.values_mut().flat_map(|it| &mut it.bases) {
+        let path = reference.repository().path().to_owned();
         let parent = |name: &&ImageName| path == format!("library/{name}");
         base.parent = names.iter().find(parent).cloned();
     }
@@ -144,7 +144,7 @@ fn set(image: &mut Image, text: &str) {
     }
 }
 
-fn base(text: &str) -> Base {
+fn base(text: &str) -> (Reference, Base) {
     let (text, pending_since) = match text.split_once('!') {
         Some((text, since)) => (text, Some(at(since))),
         None => (text, None),
@@ -153,13 +153,13 @@ fn base(text: &str) -> Base {
         Some((text, built)) => (text, Some(digest(built))),
         None => (text, None),
     };
-    Base {
-        reference: reference(text.trim_start_matches('~')),
+    let base = Base {
         parent: None,
         needed: !text.starts_with('~'),
         built_on,
         pending_since,
-    }
+    };
+    (reference(text.trim_start_matches('~')), base)
 }
 
 fn run(fleet: &mut Fleet, text: &str) {

@@ -32,8 +32,8 @@ pub struct Image {
     pub repository: String,
     /// The commit that a rebuild is made from, as far as it is known.
     pub source_commit: Option<String>,
-    /// What its Dockerfile stands on.
-    pub bases: Vec<Base>,
+    /// What its Dockerfile stands on, as it refers to it. A reference with a digest is pinned.
+    pub bases: BTreeMap<Reference, Base>,
     /// Why it is not known what it stands on.
     pub unknown: Option<String>,
     /// When the image that there is was built.
@@ -47,8 +47,6 @@ pub struct Image {
 /// An image that another one stands on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Base {
-    /// How the Dockerfile refers to it. One with a digest is pinned.
-    pub reference: Reference,
     /// The image of ours that it is.
     pub parent: Option<ImageName>,
     /// Whether the built target needs it; else its updates mean nothing.
@@ -167,7 +165,7 @@ impl Image {
             registry: String::new(),
             repository: String::new(),
             source_commit: None,
-            bases: Vec::new(),
+            bases: BTreeMap::new(),
             unknown: None,
             built_at: None,
             runs: Vec::new(),
@@ -176,12 +174,10 @@ impl Image {
     }
 }
 
-impl Base {
+impl Default for Base {
     /// A base upstream that the target needs, and of which nothing else is known.
-    #[must_use]
-    pub fn new(reference: Reference) -> Self {
+    fn default() -> Self {
         Self {
-            reference,
             parent: None,
             needed: true,
             built_on: None,
@@ -190,14 +186,23 @@ impl Base {
     }
 }
 
+/// What became of a run, as far as one can tell at a time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ended {
+    NotYet,
+    Well,
+    Badly(Timestamp),
+}
+
 impl Run {
-    /// What became of it, as far as one can tell: a run that has not ended after `limit` is lost,
-    /// and counts as failed then.
-    pub(crate) fn outcome_by(&self, now: Timestamp, limit: SignedDuration) -> Outcome {
+    /// What became of it: a run that has not ended after `limit` is lost, and counts as failed then.
+    pub(crate) fn ended(&self, now: Timestamp, limit: SignedDuration) -> Ended {
         let lost = after(self.started, limit);
         match &self.outcome {
-            Outcome::Running if lost <= now => Outcome::Failed { at: lost },
-            outcome => outcome.clone(),
+            Outcome::Running if lost <= now => Ended::Badly(lost),
+            Outcome::Running => Ended::NotYet,
+            Outcome::Succeeded { .. } => Ended::Well,
+            Outcome::Failed { at } => Ended::Badly(*at),
         }
     }
 }
@@ -252,8 +257,8 @@ impl Fleet {
             return true;
         };
         image.built_at = Some(run.started);
-        for base in &mut image.bases {
-            if let Some(digest) = run.bases.get(&base.reference) {
+        for (reference, base) in &mut image.bases {
+            if let Some(digest) = run.bases.get(reference) {
                 base.built_on = Some(digest.clone());
             }
             base.pending_since = None;
@@ -261,9 +266,9 @@ impl Fleet {
         if let Some(digest) = digest {
             let dependents = self.images.values().flat_map(|image| &image.bases);
             let tags: Vec<Reference> = dependents
-                .filter(|base| base.parent.as_ref() == Some(name))
-                .filter(|base| base.reference.digest().is_none())
-                .map(|base| base.reference.clone())
+                .filter(|(_, base)| base.parent.as_ref() == Some(name))
+                .filter(|(reference, _)| reference.digest().is_none())
+                .map(|(reference, _)| reference.clone())
                 .collect();
             for tag in tags {
                 self.observe(&tag, &digest, at);

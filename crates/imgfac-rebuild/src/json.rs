@@ -11,7 +11,7 @@ use crate::status::{Block, Status};
 #[serde(rename_all = "camelCase")]
 struct Document<'a> {
     now: String,
-    plan: &'a str,
+    plan: String,
     wakes_at: Option<String>,
     images: Vec<Image<'a>>,
 }
@@ -78,7 +78,7 @@ fn is_zero(number: &usize) -> bool {
 pub fn json(plan: &Plan) -> serde_json::Result<String> {
     serde_json::to_string_pretty(&Document {
         now: plan.now.to_string(),
-        plan: plan.id.as_str(),
+        plan: plan.id().to_string(),
         wakes_at: plan.wakes_at.map(|at| at.to_string()),
         images: plan.images.iter().map(image).collect(),
     })

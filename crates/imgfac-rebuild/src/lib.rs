@@ -36,7 +36,7 @@
 //!     auto: true,
 //!     criticality: Criticality::Normal,
 //! });
-//! image.bases.push(Base::new(node.clone()));
+//! image.bases.insert(node.clone(), Base::default());
 //! let mut fleet = Fleet::default();
 //! fleet.images.insert(app, image);
 //! fleet.observe(&node, &old, "2026-11-01T00:00:00Z".parse()?);
@@ -61,7 +61,10 @@ mod pending;
 mod plan;
 mod policy;
 #[cfg(test)]
+mod properties;
+#[cfg(test)]
 mod rules;
+pub mod simulation;
 mod status;
 
 pub use imgfac_graph::Policy as Schedule;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use imgfac_model::ImageName;
+use imgfac_model::{ImageName, Reference};
 use petgraph::algo::kosaraju_scc;
 use petgraph::graph::{DiGraph, NodeIndex};
 
@@ -25,7 +25,7 @@ impl<'a> Order<'a> {
             .map(|name| (name, graph.add_node(name)))
             .collect();
         for (name, image) in &fleet.images {
-            for base in image.bases.iter().filter(|base| carries(base)) {
+            for (_, base) in image.bases.iter().filter(carries) {
                 let parent = base.parent.as_ref().and_then(|parent| nodes.get(parent));
                 if let (Some(from), Some(to)) = (nodes.get(name), parent) {
                     graph.update_edge(*from, *to, ());
@@ -60,6 +60,6 @@ impl<'a> Order<'a> {
 }
 
 /// Whether an update of a base is one for the image.
-pub(crate) fn carries(base: &Base) -> bool {
-    base.needed && base.reference.digest().is_none()
+pub(crate) fn carries((reference, base): &(&Reference, &Base)) -> bool {
+    base.needed && reference.digest().is_none()
 }

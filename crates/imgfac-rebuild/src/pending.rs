@@ -69,17 +69,17 @@ pub(crate) fn outlook(
     fleet: &Fleet,
     policy: &Policy,
     image: &Image,
-    base: &Base,
+    (reference, base): (&Reference, &Base),
     now: Timestamp,
 ) -> Outlook {
-    if let Some(pinned) = base.reference.digest() {
+    if let Some(pinned) = reference.digest() {
         return stay(policy, pinned);
     }
-    let seen = fleet.seen(&base.reference);
+    let seen = fleet.seen(reference);
     let Some(current) = seen.last() else {
         return Outlook::default();
     };
-    let from = built_on(image, base).unwrap_or(&seen[0].digest);
+    let from = built_on(image, reference, base).unwrap_or(&seen[0].digest);
     if current.digest == *from {
         return stay(policy, from);
     }
@@ -92,7 +92,7 @@ pub(crate) fn outlook(
     let updates: Vec<usize> = (first..seen.len()).filter(usable).collect();
     let last = seen.len() - 1;
     let cause = |to: usize, (first_seen, clock): (Timestamp, Clock), wait_for: Wait| Cause {
-        base: base.reference.clone(),
+        base: reference.clone(),
         from: from.clone(),
         to: seen[to].digest.clone(),
         first_seen,
@@ -125,10 +125,8 @@ pub(crate) fn outlook(
             let stays = |at: usize| at == last || seen[at + 1].first_seen >= settles(at);
             let candidates: Vec<usize> = updates.into_iter().filter(|at| stays(*at)).collect();
             let ready = candidates.iter().rev().find(|at| settles(**at) <= now);
-            let wakes_at = candidates
-                .iter()
-                .map(|at| settles(*at))
-                .find(|at| *at > now);
+            let later = candidates.iter().map(|at| settles(*at));
+            let wakes_at = later.filter(|at| *at > now).min();
             let oldest = candidates.iter().map(|at| times[*at]).min();
             match (ready, oldest) {
                 (Some(ready), Some(oldest)) => Outlook {
@@ -138,6 +136,7 @@ pub(crate) fn outlook(
                     wakes_at,
                 },
                 (None, Some(oldest)) => Outlook {
+                    target: Some(current.digest.clone()),
                     cause: Some(cause(last, oldest, Wait::Settling)),
                     wakes_at,
                     ..stay(policy, from)
@@ -160,11 +159,11 @@ fn stay(policy: &Policy, digest: &Digest) -> Outlook {
 
 /// What the image stands on, as far as that was recorded: with the build, or with the last rebuild
 /// that succeeded.
-fn built_on<'a>(image: &'a Image, base: &'a Base) -> Option<&'a Digest> {
+fn built_on<'a>(image: &'a Image, reference: &Reference, base: &'a Base) -> Option<&'a Digest> {
     let rebuilt = || {
         let mut runs = image.runs.iter().rev();
         let last = runs.find(|run| matches!(run.outcome, Outcome::Succeeded { .. }))?;
-        last.bases.get(&base.reference)
+        last.bases.get(reference)
     };
     base.built_on.as_ref().or_else(rebuilt)
 }
@@ -218,18 +217,18 @@ pub struct Behind {
 }
 
 /// How far a base that is pinned is behind its tag; `None` when it is not, or the tag is not known.
-pub(crate) fn behind(fleet: &Fleet, base: &Base) -> Option<Behind> {
-    let pinned = base.reference.digest()?;
-    let text = base.reference.to_string();
+pub(crate) fn behind(fleet: &Fleet, base: &Reference) -> Option<Behind> {
+    let pinned = base.digest()?;
+    let text = base.to_string();
     let (tag, _) = text.split_once('@')?;
-    base.reference.tag()?;
+    base.tag()?;
     let seen = fleet.seen(&Reference::parse(tag).ok()?);
     if seen.is_empty() {
         return None;
     }
     let first = first_update(&seen, pinned, None);
     Some(Behind {
-        base: base.reference.clone(),
+        base: base.clone(),
         digests: seen.len() - first,
         since: seen.get(first)?.first_seen,
     })
@@ -240,14 +239,14 @@ pub(crate) fn behind(fleet: &Fleet, base: &Base) -> Option<Behind> {
 pub(crate) fn push_expected(
     fleet: &Fleet,
     parent: &Image,
-    base: &Base,
+    tag: &Reference,
     limit: SignedDuration,
 ) -> Option<Timestamp> {
     let last = parent.runs.last()?;
     let Outcome::Succeeded { digest, .. } = &last.outcome else {
         return None;
     };
-    let seen = fleet.seen(&base.reference);
+    let seen = fleet.seen(tag);
     let current = seen.last()?;
     let arrived = current.first_seen >= last.started || digest.as_ref() == Some(&current.digest);
     (!arrived).then(|| after(last.started, limit))

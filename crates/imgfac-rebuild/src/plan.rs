@@ -6,7 +6,7 @@ use std::fmt;
 use imgfac_model::{Criticality, Digest, ImageName, Reference};
 use jiff::Timestamp;
 
-use crate::fleet::{Base, Emergency, Fleet, Image, Outcome, Select, after, millis};
+use crate::fleet::{Base, Emergency, Ended, Fleet, Image, Outcome, Select, after, millis};
 use crate::identity::{Hash, Identity};
 use crate::order::{Order, carries};
 use crate::pending::{Cause, Outlook, Wait, behind, outlook, push_expected};
@@ -18,8 +18,6 @@ use crate::status::{Block, Cap, Due, Status, UpToDate};
 pub struct Plan {
     /// The time that it was made for.
     pub now: Timestamp,
-    /// What tells it from plans that decide something else.
-    pub id: PlanId,
     /// A decision for each image, by name.
     pub images: Vec<Decision>,
     /// When time alone will change something, if nothing else does before.
@@ -64,7 +62,7 @@ impl Decision {
 }
 
 /// The identity of a plan: 64 hexadecimal digits of a SHA-256 of its decisions. Two plans have the
-/// same one if and only if nothing differs between them ([`Plan::differences`]), whatever the time.
+/// same one if and only if nothing differs between them ([`Plan::differences`]), whatever their times.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PlanId(String);
 
@@ -83,6 +81,20 @@ impl fmt::Display for PlanId {
 }
 
 impl Plan {
+    /// What tells it from plans that decide something else.
+    #[must_use]
+    pub fn id(&self) -> PlanId {
+        let mut hash = Hash::new("plan");
+        for it in &self.images {
+            let verdict = it.verdict();
+            hash.field(it.name.as_str());
+            hash.field(verdict.status);
+            hash.field(verdict.reason);
+            hash.field(verdict.identity.as_ref().map_or("", Identity::as_str));
+        }
+        PlanId(hash.finish())
+    }
+
     /// The decision about an image.
     #[must_use]
     pub fn image(&self, name: &str) -> Option<&Decision> {
@@ -131,22 +143,9 @@ pub fn plan(fleet: &Fleet, policy: &Policy, now: Timestamp) -> Plan {
         .collect();
     Plan {
         now,
-        id: id(&images),
         images,
         wakes_at,
     }
-}
-
-/// Of each decision what [`Plan::differences`] compares.
-fn id(images: &[Decision]) -> PlanId {
-    let mut hash = Hash::new("plan");
-    for it in images {
-        hash.field(it.name.as_str());
-        hash.field(it.status.code());
-        hash.field(it.status.reason());
-        hash.field(it.identity.as_ref().map_or("", Identity::as_str));
-    }
-    PlanId(hash.finish())
 }
 
 struct Planner<'a> {
@@ -190,6 +189,9 @@ impl Below<'_> {
     }
 }
 
+/// A base, and what it means for the image.
+type Looked<'a> = (&'a Reference, &'a Base, Outlook);
+
 /// What a rebuild would carry.
 #[derive(Default)]
 struct Carried {
@@ -208,36 +210,34 @@ struct Failures {
 impl<'a> Planner<'a> {
     fn decide(&mut self, name: &'a ImageName, image: &'a Image) -> Made<'a> {
         let (fleet, policy, now) = (self.fleet, self.policy, self.now);
-        let needed = || image.bases.iter().filter(|base| base.needed);
-        let outlooks: Vec<(&Base, Outlook)> = needed()
-            .map(|base| (base, outlook(fleet, policy, image, base, now)))
+        let needed = image.bases.iter().filter(|(_, base)| base.needed);
+        let outlooks: Vec<Looked<'_>> = needed
+            .map(|it| (it.0, it.1, outlook(fleet, policy, image, it, now)))
             .collect();
         self.wakes
-            .extend(outlooks.iter().filter_map(|(_, it)| it.wakes_at));
+            .extend(outlooks.iter().filter_map(|(.., it)| it.wakes_at));
         let Carried {
             bases,
             causes,
             first,
         } = self.carried(name, &outlooks, image.select);
-        let outcomes = || {
+        let runs = || {
             let runs = image.runs.iter().rev();
-            runs.map(|run| (run, run.outcome_by(now, policy.run_limit)))
+            runs.map(|run| (run, run.ended(now, policy.run_limit)))
         };
         let emergency = self.emergency(image);
         let wanted = !causes.is_empty() || emergency.is_some();
         let identity = wanted.then(|| Identity::new(name, image.source_commit.as_deref(), &bases));
         let failures = self.failures(image, identity.as_ref(), emergency);
         let (mut below, wave, parent_moves) = self.look_below(name, image);
-        let running = outcomes().find(|(_, outcome)| *outcome == Outcome::Running);
+        let running = runs().find(|(_, ended)| *ended == Ended::NotYet);
         let built = || {
-            let succeeded =
-                |(_, outcome): &(_, Outcome)| matches!(outcome, Outcome::Succeeded { .. });
-            let last = outcomes().find(succeeded);
+            let last = runs().find(|(_, ended)| *ended == Ended::Well);
             last.is_some_and(|(run, _)| Some(&run.identity) == identity.as_ref())
         };
-        let quarantined = outlooks.iter().find_map(|(base, it)| {
+        let quarantined = outlooks.iter().find_map(|(base, _, it)| {
             Some(Block::Quarantined {
-                base: base.reference.clone(),
+                base: (*base).clone(),
                 digest: it.quarantined.clone()?,
             })
         });
@@ -320,9 +320,9 @@ impl<'a> Planner<'a> {
                 bases,
                 bound: image.select == Select::Settled,
                 emergency: emergency.cloned(),
-                failures: outcomes()
-                    .filter(|(_, outcome)| *outcome != Outcome::Running)
-                    .take_while(|(_, outcome)| matches!(outcome, Outcome::Failed { .. }))
+                failures: runs()
+                    .filter(|(_, ended)| *ended != Ended::NotYet)
+                    .take_while(|(_, ended)| *ended != Ended::Well)
                     .count(),
             },
             image,
@@ -336,13 +336,13 @@ impl<'a> Planner<'a> {
     /// What a rebuild stands on, and the updates that it carries.
     ///
     /// Updates within a circle are carried, but start no rebuild: that would never end.
-    fn carried(&self, name: &ImageName, outlooks: &[(&Base, Outlook)], select: Select) -> Carried {
+    fn carried(&self, name: &ImageName, outlooks: &[Looked<'_>], select: Select) -> Carried {
         let mut carried = Carried::default();
         let mut causes: Vec<(&Cause, bool)> = Vec::new();
-        for (base, it) in outlooks {
+        for (reference, base, it) in outlooks {
             if let Some(target) = &it.target {
-                let target = target.clone();
-                carried.bases.insert(base.reference.clone(), target);
+                let (base, target) = ((*reference).clone(), target.clone());
+                carried.bases.insert(base, target);
             }
             let starts = !self.order.in_circle(name, base);
             causes.extend(it.cause.iter().map(|cause| (cause, starts)));
@@ -350,6 +350,10 @@ impl<'a> Planner<'a> {
         // Of digests that must settle, only those that did are built on.
         let settled = |(cause, _): &(&Cause, bool)| cause.eligible_at <= self.now;
         if select == Select::Settled && causes.iter().any(settled) {
+            for (cause, _) in causes.iter().filter(|it| !settled(it)) {
+                let stays = cause.from.clone();
+                carried.bases.insert(cause.base.clone(), stays);
+            }
             causes.retain(settled);
         }
         carried.first = causes
@@ -358,8 +362,6 @@ impl<'a> Planner<'a> {
             .map(|(cause, _)| (cause.eligible_at, cause.wait))
             .min_by_key(|(eligible, _)| *eligible);
         carried.causes = causes.into_iter().map(|(cause, _)| cause.clone()).collect();
-        carried.causes.sort_by(|a, b| a.base.cmp(&b.base));
-        carried.causes.dedup();
         carried
     }
 
@@ -386,16 +388,16 @@ impl<'a> Planner<'a> {
             last: None,
         };
         for run in image.runs.iter().rev() {
-            match run.outcome_by(self.now, self.policy.run_limit) {
-                Outcome::Succeeded { .. } => break,
-                Outcome::Failed { at }
+            match run.ended(self.now, self.policy.run_limit) {
+                Ended::Well => break,
+                Ended::Badly(at)
                     if Some(&run.identity) == identity
                         && emergency.is_none_or(|it| run.started >= it.asked) =>
                 {
                     failures.number += 1;
                     failures.last = failures.last.max(Some(at));
                 }
-                Outcome::Failed { .. } | Outcome::Running => {}
+                Ended::Badly(_) | Ended::NotYet => {}
             }
         }
         failures
@@ -406,7 +408,8 @@ impl<'a> Planner<'a> {
         let mut below = Below::default();
         let (mut wave, mut moves) = (1, false);
         let (now, limit) = (self.now, self.policy.run_limit);
-        for base in image.bases.iter().filter(|base| carries(base)) {
+        let mut wakes = Vec::new();
+        for (reference, base) in image.bases.iter().filter(carries) {
             // Within a circle, pushes start nothing, so there is nothing to wait for.
             if self.order.in_circle(name, base) {
                 continue;
@@ -418,14 +421,14 @@ impl<'a> Planner<'a> {
             let Some((parent, made)) = parent else {
                 continue;
             };
-            let expected = push_expected(self.fleet, made.image, base, limit);
+            let expected = push_expected(self.fleet, made.image, reference, limit);
             let windows = [&made.image.schedule.window, &image.schedule.window];
             let window = windows.map(|window| window.as_millis()).into_iter().max();
-            let horizon = after(now, millis(window.unwrap_or_default()));
-            let soon = |at: Timestamp| at <= horizon;
+            let window = millis(window.unwrap_or_default());
+            let soon = |at: Timestamp| at <= after(now, window);
             match &made.decision.status {
                 _ if expected.is_some_and(|until| until > now) => {
-                    self.wakes.extend(expected);
+                    wakes.extend(expected);
                     below.now.insert(parent);
                     moves = true;
                 }
@@ -440,6 +443,11 @@ impl<'a> Planner<'a> {
                     below.soon.insert(parent);
                 }
                 _ if made.passes => {
+                    if let Status::Waiting { until: at, .. } | Status::Failed { next_try: at, .. } =
+                        made.decision.status
+                    {
+                        wakes.push(after(at, -window));
+                    }
                     below.now.extend(&made.below.now);
                     below.soon.extend(&made.below.soon);
                 }
@@ -450,6 +458,7 @@ impl<'a> Planner<'a> {
                 wave = wave.max(1 + made.decision.wave.unwrap_or_default());
             }
         }
+        self.wakes.append(&mut wakes);
         (below, wave, moves)
     }
 
@@ -471,22 +480,22 @@ impl<'a> Planner<'a> {
     }
 
     /// The state of an image that lacks nothing.
-    fn at_rest(&self, outlooks: &[(&Base, Outlook)], follows: bool) -> Status {
+    fn at_rest(&self, outlooks: &[Looked<'_>], follows: bool) -> Status {
         let unobserved: Vec<Reference> = outlooks
             .iter()
-            .filter(|(_, it)| it.target.is_none())
-            .map(|(base, _)| base.reference.clone())
+            .filter(|(.., it)| it.target.is_none())
+            .map(|(base, ..)| (*base).clone())
             .collect();
-        let pinned = |base: &Base| base.reference.digest().is_some();
         let behind: Vec<_> = outlooks
             .iter()
-            .filter_map(|(base, _)| behind(self.fleet, base))
+            .filter_map(|(base, ..)| behind(self.fleet, base))
             .collect();
+        let pinned = |(base, ..): &Looked<'_>| base.digest().is_some();
         if !unobserved.is_empty() {
             Status::Blocked(Block::Unobserved(unobserved))
         } else if outlooks.is_empty() {
             Status::UpToDate(UpToDate::NoBases)
-        } else if !behind.is_empty() || outlooks.iter().all(|(base, _)| pinned(base)) {
+        } else if !behind.is_empty() || outlooks.iter().all(pinned) {
             Status::Pinned { behind }
         } else if follows {
             Status::UpToDate(UpToDate::ParentPending)
