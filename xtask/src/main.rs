@@ -9,6 +9,7 @@
 mod bench;
 mod codegen;
 mod conformance;
+mod simulate;
 mod tidy;
 
 use std::ffi::OsString;
@@ -42,6 +43,11 @@ enum Task {
     Tidy,
     /// Measure the program on generated fleets, in release mode
     Bench(bench::BenchArgs),
+    /// Play a factory through in time, and print how long images wait
+    ///
+    /// docs/rebuild.md says what is simulated. Use `cargo run --release -p xtask -- simulate` for
+    /// large fleets.
+    Simulate(simulate::SimulateArgs),
     /// Read and hash the files that a list names: what `bench` compares with
     #[command(hide = true)]
     Floor {
@@ -67,6 +73,7 @@ fn main() -> ExitCode {
         Task::Conformance(args) => conformance::run(&args),
         Task::Tidy => tidy::run().map(|()| true),
         Task::Bench(args) => bench::run(&args).map(|()| true),
+        Task::Simulate(args) => simulate::run(&args).map(|()| true),
         Task::Floor { list } => bench::floor(&list).map(|()| true),
         Task::Measure { command } => bench::print_measured(&command).map(|()| true),
     };

@@ -19,7 +19,6 @@ use crate::Schedule;
 use crate::fleet::{Base, Fleet, Image, Outcome, Run, Select, after};
 use crate::plan::{Decision, Plan, plan};
 use crate::policy::Policy;
-use crate::status::Status;
 
 /// So many digests of a tag, and runs of an image, are kept: a factory does not remember for ever.
 const KEPT: usize = 10;
@@ -84,7 +83,7 @@ pub enum Event {
     /// A tag points at another digest.
     Moved(Reference, Digest),
     /// A rebuild was started, for this decision.
-    Started(Decision),
+    Started(Box<Decision>),
     /// A rebuild has ended.
     Ended(ImageName, Outcome),
 }
@@ -300,15 +299,8 @@ impl World {
             let end = after(self.now, SignedDuration::from_mins(minutes));
             self.builds.insert(name.clone(), end);
             self.changed = true;
-            events.push(Event::Started(decision));
+            events.push(Event::Started(Box::new(decision)));
         }
-    }
-
-    /// How many images have a state.
-    #[must_use]
-    pub fn count(&self, of: impl Fn(&Status) -> bool) -> usize {
-        let images = self.plan.images.iter();
-        images.filter(|decision| of(&decision.status)).count()
     }
 }
 

@@ -1,5 +1,10 @@
 //! A year of a factory, watched by somebody who knows the rules and nothing of the planner.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "what the watcher did not see is a failed test"
+)]
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use imgfac_model::{Digest, ImageName, Reference};

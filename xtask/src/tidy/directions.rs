@@ -44,7 +44,13 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ),
     (
         "xtask",
-        &["imgfac-cli", "imgfac-conformance", "imgfac-tests"],
+        &[
+            "imgfac-cli",
+            "imgfac-conformance",
+            "imgfac-model",
+            "imgfac-rebuild",
+            "imgfac-tests",
+        ],
     ),
 ];
 
