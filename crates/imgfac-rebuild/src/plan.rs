@@ -247,7 +247,7 @@ impl<'a> Planner<'a> {
         };
         let next_try = failures.last.map(|at| after(at, back_off(failures.number)));
         let eligible_at = own.map(|own| next_try.map_or(own, |next| next.max(own)));
-        self.wakes.extend(eligible_at);
+        self.wakes.extend(own.into_iter().chain(next_try));
         let due = |why| Status::Due {
             attempt: failures.number + 1,
             why,
@@ -292,22 +292,9 @@ impl<'a> Planner<'a> {
             self.at_rest(&outlooks, parent_moves && image.schedule.auto)
         };
 
-        let moves = match &status {
-            Status::UpToDate(why) => *why == UpToDate::ParentPending,
-            Status::Waiting { .. }
-            | Status::Due { .. }
-            | Status::Blocked(Block::Parents(_))
-            | Status::InFlight { .. }
-            | Status::Failed { .. } => true,
-            Status::Pinned { .. } => parent_moves && image.schedule.auto,
-            Status::Blocked(_) | Status::Manual => false,
-        };
-        let passes = image.schedule.auto
-            && match &status {
-                Status::Blocked(block) => matches!(block, Block::Parents(_)),
-                Status::Manual => false,
-                _ => true,
-            };
+        let auto = image.schedule.auto;
+        let moves = moves(&status, parent_moves && auto);
+        let passes = auto && passes(&status);
         Made {
             decision: Decision {
                 name: name.clone(),
@@ -349,7 +336,7 @@ impl<'a> Planner<'a> {
         }
         // Of digests that must settle, only those that did are built on.
         let settled = |(cause, _): &(&Cause, bool)| cause.eligible_at <= self.now;
-        if select == Select::Settled && causes.iter().any(settled) {
+        if select == Select::Settled && causes.iter().any(|it| it.1 && settled(it)) {
             for (cause, _) in causes.iter().filter(|it| !settled(it)) {
                 let stays = cause.from.clone();
                 carried.bases.insert(cause.base.clone(), stays);
@@ -558,6 +545,30 @@ impl<'a> Planner<'a> {
                 }
             }
         }
+    }
+}
+
+/// Whether an image in this state is going to be rebuilt by itself; `follows` when something below
+/// it is, and that leads to a rebuild of it.
+fn moves(status: &Status, follows: bool) -> bool {
+    match status {
+        Status::UpToDate(why) => *why == UpToDate::ParentPending,
+        Status::Pinned { .. } => follows,
+        Status::Waiting { .. }
+        | Status::Due { .. }
+        | Status::Blocked(Block::Parents(_))
+        | Status::InFlight { .. }
+        | Status::Failed { .. } => true,
+        Status::Blocked(_) | Status::Manual => false,
+    }
+}
+
+/// Whether a push of something below an image in this state leads to a rebuild of it.
+fn passes(status: &Status) -> bool {
+    match status {
+        Status::Blocked(block) => matches!(block, Block::Parents(_)),
+        Status::Manual => false,
+        _ => true,
     }
 }
 

@@ -554,6 +554,22 @@ fn circles_start_nothing_and_hold_up_nothing() {
 }
 
 #[test]
+fn a_circle_that_settled_does_not_hide_what_settles() {
+    check(
+        "tag left:1 = a@0 b@1d
+         tag node:22 = a@0 b@5d
+         image left : right:1=a
+         image right select=settled : left:1=a node:22=a
+         tag right:1 = a@0",
+        &[(
+            "9d",
+            "left: up-to-date current
+             right: waiting settling until 12d, eligible 12d, wave 1, left:1 a>b since 1d, node:22 a>b since 5d",
+        )],
+    );
+}
+
+#[test]
 fn a_digest_in_quarantine_is_built_on_by_nobody() {
     check(
         "tag node:22 = a@0 b@1d
