@@ -171,10 +171,11 @@ fn foreign_interval(text: &str) -> String {
 /// The address that an image of others is asked for at: that of a mirror of its registry, if the
 /// settings name one.
 fn polled(settings: &Settings, repository: &Repository) -> Result<String, String> {
-    let Some(registry) = settings.registries.get(repository.registry()) else {
+    let registry = settings.registries.get(repository.registry());
+    let Some(mirror) = registry.and_then(|registry| registry.mirror.as_ref()) else {
         return kargo_repository(repository);
     };
-    let text = format!("{}/{}", registry.mirror, repository.path());
+    let text = format!("{mirror}/{}", repository.path());
     match Repository::parse(&text) {
         Ok(mirrored) => kargo_repository(&mirrored),
         Err(error) => Err(format!("its mirror {text} is no repository: {error}")),
@@ -253,7 +254,8 @@ mod tests {
         settings.registries.insert(
             "docker.io".into(),
             Registry {
-                mirror: "mirror.example.com:5000/hub".into(),
+                mirror: Some("mirror.example.com:5000/hub".into()),
+                ..Registry::default()
             },
         );
         let polled = |text| polled(&settings, &Repository::parse(text).unwrap());

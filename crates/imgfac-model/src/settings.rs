@@ -42,12 +42,19 @@ pub struct Settings {
 }
 
 /// How a registry is asked.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
 pub struct Registry {
     /// A pull-through mirror of it: `host` or `host/path`, which takes the place of the registry
     /// in the name of an image.
-    pub mirror: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mirror: Option<String>,
+    /// Whether it is spoken to over HTTP, without encryption.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub insecure: bool,
+    /// How many manifests a run may download from it; to ask for digests costs nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub budget: Option<u32>,
 }
 
 /// Something that sends webhooks to the cluster.

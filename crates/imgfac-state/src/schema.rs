@@ -206,8 +206,12 @@ fn settings() -> Value {
     });
     let registry = object(
         "How a registry is asked",
-        &["mirror"],
-        json!({"mirror": text("A pull-through mirror, host or host/path, that is polled instead")}),
+        &[],
+        json!({
+            "mirror": text("A pull-through mirror, host or host/path, that is asked instead"),
+            "insecure": {"description": "Whether imgfac speaks to it over HTTP, without encryption; default false", "type": "boolean"},
+            "budget": {"description": "How many manifests a run may download; default 50 for docker.io, no limit for others", "type": "integer", "minimum": 0},
+        }),
     );
     let receiver = object(
         "Something that sends webhooks to the cluster",

@@ -39,7 +39,7 @@ pub(crate) const STATE_REPOSITORY_KEYS: &[&str] = &["url", "branch", "path"];
 pub(crate) const ANALYSIS_KEYS: &[&str] =
     &["image", "gitSecret", "githubHost", "gitlabHost", "labels"];
 /// The keys of an item of `registries`.
-pub(crate) const REGISTRY_KEYS: &[&str] = &["mirror"];
+pub(crate) const REGISTRY_KEYS: &[&str] = &["mirror", "insecure", "budget"];
 /// The keys of an item of `webhookReceivers`.
 pub(crate) const RECEIVER_KEYS: &[&str] = &["name", "type", "secret"];
 
@@ -136,20 +136,17 @@ fn registries(node: &Node, decoder: &mut Decoder<'_>) -> BTreeMap<String, Regist
         let Some(mut keys) = decoder.fields(host.value, host.key) else {
             continue;
         };
-        let mirror = match keys.get("mirror") {
-            Some(node) => mirror(node, decoder),
-            None => {
-                keys.missing(decoder, "mirror", "mirror.example.com/docker-hub");
-                None
-            }
+        let settings = Registry {
+            mirror: keys.get("mirror").and_then(|node| mirror(node, decoder)),
+            insecure: keys.boolean(decoder, "insecure").unwrap_or_default(),
+            budget: keys.get("budget").and_then(|node| budget(node, decoder)),
         };
         keys.finish(decoder, REGISTRY_KEYS);
-        match (registry, mirror) {
-            (Ok(registry), Some(mirror)) => {
-                registries.insert(registry, Registry { mirror });
+        match registry {
+            Ok(registry) => {
+                registries.insert(registry, settings);
             }
-            (Ok(_), None) => {}
-            (Err(error), _) => decoder.error(
+            Err(error) => decoder.error(
                 Code::InvalidValue,
                 host.value,
                 format!("invalid registry: {error}"),
@@ -206,6 +203,20 @@ fn mirror(node: &Node, decoder: &mut Decoder<'_>) -> Option<String> {
             None
         }
     }
+}
+
+/// A number of manifests.
+fn budget(node: &Node, decoder: &mut Decoder<'_>) -> Option<u32> {
+    let number = decoder.text(node, "budget")?.parse().ok();
+    if number.is_none() {
+        decoder.error(
+            Code::InvalidValue,
+            node,
+            "invalid budget",
+            "expected how many manifests a run may download, such as 50",
+        );
+    }
+    number
 }
 
 fn receivers(node: &Node, decoder: &mut Decoder<'_>) -> Vec<WebhookReceiver> {

@@ -11,6 +11,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("imgfac-graph", &["imgfac-model"]),
     ("imgfac-cluster", &["imgfac-model"]),
     ("imgfac-rebuild", &["imgfac-graph", "imgfac-model"]),
+    ("imgfac-providers", &["imgfac-model"]),
     (
         "imgfac-state",
         &["imgfac-yaml", "imgfac-git", "imgfac-model"],
@@ -38,6 +39,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "imgfac-kargo",
             "imgfac-model",
             "imgfac-rebuild",
+            "imgfac-providers",
             "imgfac-state",
             "imgfac-yaml",
         ],

@@ -123,7 +123,8 @@ fn settings_of_every_kind_fit() {
         .collect();
     fleet.settings.probe = WebUrl::new("https://probe.example.com").ok();
     let mirror = Registry {
-        mirror: "mirror.example.com:5000/hub".into(),
+        mirror: Some("mirror.example.com:5000/hub".into()),
+        ..Registry::default()
     };
     fleet.settings.registries.insert("docker.io".into(), mirror);
     check(&fleet);

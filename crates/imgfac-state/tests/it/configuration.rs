@@ -310,7 +310,7 @@ fn registries_and_receivers_are_checked() {
 registries:
   index.docker.io: {mirror: mirror.example.com/hub/}
   quay.io: {mirror: 'https://x'}
-  ghcr.io: {}
+  ghcr.io: {insecure: maybe, budget: -1, speed: 9}
   a b: {mirror: m.example.com}
 webhookReceivers:
   - {type: github, secret: github-webhook}
@@ -320,7 +320,9 @@ webhookReceivers:
 probe: ftp://x
 ")]), @r#"
     imgfac.yaml:3:21 invalid-value invalid mirror | expected a host with or without a path, such as mirror.example.com/docker-hub
-    imgfac.yaml:4:12 missing-key ghcr.io has no mirror | mirror is required | help: write for example: mirror: mirror.example.com/docker-hub
+    imgfac.yaml:4:23 wrong-type insecure is text | expected true or false
+    imgfac.yaml:4:38 invalid-value invalid budget | expected how many manifests a run may download, such as 50
+    imgfac.yaml:4:42 unknown-key unknown key "speed" in ghcr.io | nothing reads this key | help: known keys: mirror, insecure, budget
     imgfac.yaml:5:8 invalid-value invalid registry: "a b" is not a registry: expected a host name with a dot or a port, or localhost | expected the host name of a registry, such as docker.io, before it
     imgfac.yaml:8:5 duplicate-name two receivers are called "github" | give it a name of its own; without one it is called like its type
     imgfac.yaml:9:12 invalid-value invalid kind of webhook receiver: "githb" | expected one of artifactory azure bitbucket dockerhub gitea github gitlab harbor quay | help: did you mean "github"?
@@ -329,15 +331,17 @@ probe: ftp://x
     imgfac.yaml:11:8 invalid-value invalid address: "ftp://x" | expected https://host/path, without user name and password
     images:
     "#);
-    let text = "registries: {index.docker.io: {mirror: mirror.example.com/hub/}}\nwebhookReceivers: [{type: harbor, secret: s}]\n";
+    let text = "registries: {index.docker.io: {mirror: mirror.example.com/hub/, budget: 7}, 'localhost:5000': {insecure: true}}\nwebhookReceivers: [{type: harbor, secret: s}]\n";
     let configuration =
         Configuration::from_texts([("imgfac.yaml".to_owned(), text.as_bytes().to_vec())]);
     assert_eq!(configuration.diagnostics, []);
     let settings = configuration.settings;
     assert_eq!(
-        settings.registries["docker.io"].mirror,
-        "mirror.example.com/hub"
+        settings.registries["docker.io"].mirror.as_deref(),
+        Some("mirror.example.com/hub")
     );
+    assert_eq!(settings.registries["docker.io"].budget, Some(7));
+    assert!(settings.registries["localhost:5000"].insecure);
     assert_eq!(settings.webhook_receivers[0].name.as_str(), "harbor");
 }
 

@@ -1,0 +1,40 @@
+//! Container registries: what a tag points at, what a manifest says, what an image was built on.
+//!
+//! [`Registries`] finds the registry of an image, or the mirror that settings name for it, and asks
+//! many at once. A [`Registry`] is one of them: it logs in where that is asked for, waits where it
+//! must, and gives up in time. What a registry sends is bounded and checked before it is believed.
+//!
+//! Credentials are those of Docker and Podman ([`docker_config`]). They go to their own registry
+//! and to the server that it names for tokens, never where a redirect leads, and are in no error.
+//!
+//! ```no_run
+//! use imgfac_model::Reference;
+//! use imgfac_providers::{Options, Registries};
+//!
+//! let registries = Registries::new(&Default::default(), Options::default());
+//! let node = Reference::parse("node:22")?;
+//! let digest = registries.digest_of(&node, None)?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod challenge;
+mod clock;
+mod credentials;
+mod error;
+mod manifest;
+mod provenance;
+mod registries;
+mod registry;
+mod retry;
+mod stood_on;
+mod token;
+
+pub use crate::{
+    clock::{Clock, SystemClock},
+    credentials::{Credentials, Secret, docker_config},
+    error::RegistryError,
+    manifest::{Content, Descriptor, Manifest},
+    registries::{Question, Registries},
+    registry::{FindCredentials, Options, Registry},
+    retry::Retry,
+};

@@ -1,0 +1,217 @@
+//! All registries of a fleet: which of them an image is on, and many questions at once.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use std::thread;
+
+use imgfac_model::{Digest, Platform, Reference, Repository};
+
+use crate::error::RegistryError;
+use crate::registry::{Options, Registry, lock};
+
+/// So many registries are asked at the same time.
+const HOSTS: usize = 8;
+/// So many requests run at the same time at one of them.
+const AT_ONE_HOST: usize = 4;
+/// Docker Hub gives 100 manifests in six hours to those without an account; a run takes half.
+const HUB_BUDGET: u32 = 50;
+
+/// The registries that a fleet needs, with its settings.
+#[derive(Debug)]
+pub struct Registries {
+    settings: BTreeMap<String, imgfac_model::Registry>,
+    options: Options,
+    clients: Mutex<BTreeMap<String, Result<Arc<Registry>, RegistryError>>>,
+}
+
+/// What is asked of a base.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Question {
+    /// The image. What its tag points at is asked, and whether its digest is still there.
+    pub reference: Reference,
+    /// What the tag pointed at the last time.
+    pub known: Option<Digest>,
+}
+
+impl Registries {
+    /// Registries by the settings of a fleet. Nothing is asked yet.
+    #[must_use]
+    pub fn new(settings: &BTreeMap<String, imgfac_model::Registry>, mut options: Options) -> Self {
+        let insecure = settings.iter().filter(|(_, registry)| registry.insecure);
+        options
+            .insecure
+            .extend(insecure.map(|(host, _)| host.clone()));
+        Self {
+            settings: settings.clone(),
+            options,
+            clients: Mutex::default(),
+        }
+    }
+
+    /// What the tag of an image points at; see [`Registry::digest_of`]. Of an image without a tag
+    /// it is the digest itself. A digest beside the tag must still be there.
+    ///
+    /// # Errors
+    ///
+    /// When there is no such tag or digest, or the registry cannot be asked.
+    pub fn digest_of(
+        &self,
+        reference: &Reference,
+        known: Option<&Digest>,
+    ) -> Result<Digest, RegistryError> {
+        let (registry, path) = self.place(reference.repository())?;
+        if let Some(pinned) = reference.digest() {
+            registry.has(&path, pinned).map_err(|error| match error {
+                RegistryError::NotFound {
+                    registry,
+                    repository,
+                    ..
+                } => RegistryError::Vanished {
+                    registry,
+                    repository,
+                    digest: pinned.to_string(),
+                },
+                other => other,
+            })?;
+            if reference.tag().is_none() {
+                return Ok(pinned.clone());
+            }
+        }
+        match reference.tag() {
+            Some(tag) => registry.digest_of(&path, tag, known),
+            // A canonical reference has a tag or a digest.
+            None => Err(RegistryError::NotFound {
+                registry: registry.host.clone(),
+                repository: path,
+                what: "tag".into(),
+            }),
+        }
+    }
+
+    /// Asks many questions at once, a few at a time of each registry, and gives the answers in
+    /// their order. `answered` is called after each.
+    pub fn digests_of(
+        &self,
+        questions: &[Question],
+        answered: &(dyn Fn() + Sync),
+    ) -> Vec<Result<Digest, RegistryError>> {
+        let mut hosts: BTreeMap<String, Vec<usize>> = BTreeMap::new();
+        for (at, question) in questions.iter().enumerate() {
+            let host = self.asked(question.reference.repository());
+            hosts.entry(host).or_default().push(at);
+        }
+        let hosts: Vec<Vec<usize>> = hosts.into_values().collect();
+        let answers = Mutex::new(BTreeMap::new());
+        in_parallel(&hosts, HOSTS, &|questions_of_host| {
+            in_parallel(questions_of_host, AT_ONE_HOST, &|at: &usize| {
+                if let Some(Question { reference, known }) = questions.get(*at) {
+                    let answer = self.digest_of(reference, known.as_ref());
+                    lock(&answers).insert(*at, answer);
+                    answered();
+                }
+            });
+        });
+        answers
+            .into_inner()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+            .into_values()
+            .collect()
+    }
+
+    /// What a published image was built on; see [`Registry::stood_on`].
+    ///
+    /// # Errors
+    ///
+    /// When the image is not there, or the registry cannot be asked.
+    pub fn stood_on(
+        &self,
+        repository: &Repository,
+        digest: &Digest,
+        platforms: &[Platform],
+    ) -> Result<BTreeMap<Reference, Digest>, RegistryError> {
+        // An image of ours is never asked of a mirror, which may not have it yet.
+        let registry = self.client(repository.registry())?;
+        registry.stood_on(repository.path(), digest, platforms)
+    }
+
+    /// Whether a digest is one of the images of an index.
+    ///
+    /// # Errors
+    ///
+    /// When the index is not there, or the registry cannot be asked.
+    pub fn lists(
+        &self,
+        repository: &Repository,
+        index: &Digest,
+        digest: &Digest,
+    ) -> Result<bool, RegistryError> {
+        let (registry, path) = self.place(repository)?;
+        let manifest = registry.manifest(&path, index)?;
+        Ok(match manifest.content {
+            crate::Content::Index(entries) => entries.iter().any(|entry| entry.digest == *digest),
+            crate::Content::Image(_) => false,
+        })
+    }
+
+    /// The registry that is asked about a repository, and the path there.
+    fn place(&self, repository: &Repository) -> Result<(Arc<Registry>, String), RegistryError> {
+        let Some(mirror) = self.mirror(repository) else {
+            let registry = self.client(repository.registry())?;
+            return Ok((registry, repository.path().to_owned()));
+        };
+        let (host, prefix) = mirror.split_once('/').unwrap_or((mirror, ""));
+        let path = match prefix {
+            "" => repository.path().to_owned(),
+            prefix => format!("{prefix}/{}", repository.path()),
+        };
+        Ok((self.client(host)?, path))
+    }
+
+    fn mirror(&self, repository: &Repository) -> Option<&str> {
+        self.settings.get(repository.registry())?.mirror.as_deref()
+    }
+
+    /// The host that is asked about a repository.
+    fn asked(&self, repository: &Repository) -> String {
+        let place = self.mirror(repository).unwrap_or(repository.registry());
+        place.split('/').next().unwrap_or(place).to_owned()
+    }
+
+    fn client(&self, host: &str) -> Result<Arc<Registry>, RegistryError> {
+        let make = || {
+            let budget = self.settings.get(host).and_then(|settings| settings.budget);
+            let options = Options {
+                budget: budget.or(self.options.budget).or(match host {
+                    "docker.io" => Some(HUB_BUDGET),
+                    _ => None,
+                }),
+                ..self.options.clone()
+            };
+            Registry::new(host, options).map(Arc::new)
+        };
+        lock(&self.clients)
+            .entry(host.to_owned())
+            .or_insert_with(make)
+            .clone()
+    }
+}
+
+/// Does some work for each item, with so many threads at most.
+fn in_parallel<T: Sync>(items: &[T], threads: usize, work: &(dyn Fn(&T) + Sync)) {
+    let next = Mutex::new(items.iter());
+    let worker = || {
+        loop {
+            let item = lock(&next).next();
+            match item {
+                Some(item) => work(item),
+                None => return,
+            }
+        }
+    };
+    thread::scope(|scope| {
+        for _ in 1..threads.min(items.len()) {
+            scope.spawn(worker);
+        }
+        worker();
+    });
+}

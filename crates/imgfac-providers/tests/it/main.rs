@@ -1,0 +1,13 @@
+//! Tests against registries in memory, which say what a test wants.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "helpers of tests fail by panicking, as tests do"
+)]
+
+mod ask;
+mod fake;
+mod faults;
+mod login;
+mod many;
+mod stood_on;
