@@ -155,6 +155,7 @@ impl Sandbox {
             // folder.
             .env("GIT_ALLOW_PROTOCOL", "file:http")
             .env("IMGFAC_CACHE_DIR", self.cache.path())
+            .env("IMGFAC_OFFLINE", "1")
             .env("IMGFAC_NOW", &self.now);
         command
     }

@@ -12,6 +12,7 @@ mod error;
 mod factory;
 mod fleet_graph;
 mod git;
+mod published;
 mod render;
 mod run;
 

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use imgfac_model::{BaseName, ImageName, ImageState, Reference, Repository};
+use imgfac_model::{BaseName, Digest, ImageName, ImageState, Reference, Repository};
 use imgfac_yaml::Value;
 
 use crate::fleet::Fleet;
@@ -18,6 +18,8 @@ pub struct Build {
     pub version: Option<String>,
     /// The digest of what it published.
     pub digest: Option<String>,
+    /// What it says that it stood on; may be empty, and name other images than the bases.
+    pub stood_on: BTreeMap<Reference, Digest>,
 }
 
 /// Fields of an image that are about the place that it is published at, beside those that have a
@@ -31,10 +33,14 @@ const OF_THE_PLACE: &[&str] = &[
 ];
 
 impl Fleet {
-    /// Records a build, once: the same one again changes nothing. What it stood on is what the
-    /// bases point at now; that is not known better before there is provenance.
+    /// Records a build, once: the same one again changes nothing. What it stood on is what it says
+    /// itself; where it says nothing, what the bases point at now.
     pub(crate) fn record_build(&self, state: &mut ImageState, build: &Build, now: &str) {
-        let Build { version, digest } = build;
+        let Build {
+            version,
+            digest,
+            stood_on,
+        } = build;
         let known = |new: &Option<String>, old: &Option<String>| new.is_none() || new == old;
         if known(version, &state.current_version) && known(digest, &state.current_digest) {
             return;
@@ -45,18 +51,22 @@ impl Fleet {
         state.current_digest.clone_from(digest);
         state.last_built = Some(now.to_owned());
         let needed = |reference: &Reference| !state.unused_bases.contains(reference);
+        // A pinned base is compared by its tag, which the build did not look at.
+        let said = |reference: &Reference| match reference.digest() {
+            None => stood_on.get(reference).map(Digest::to_string),
+            Some(_) => None,
+        };
         let upstream = state.base_images.iter().filter_map(|name| {
             let base = &self.bases.get(name)?.state;
-            let digest = base.current_digest.clone()?;
+            let digest = said(&base.reference).or_else(|| base.current_digest.clone())?;
             needed(&base.reference).then(|| (name.to_string(), digest))
         });
         let ours = state.managed_bases.iter().filter_map(|base| {
-            let digest = self
-                .images
-                .get(base.name.as_str())?
-                .state
-                .current_digest
-                .clone()?;
+            let now = || {
+                let image = self.images.get(base.name.as_str())?;
+                image.state.current_digest.clone()
+            };
+            let digest = said(&base.reference).or_else(now)?;
             needed(&base.reference).then(|| (base.reference.to_string(), digest))
         });
         let built_on = upstream.chain(ours).collect();

@@ -4,8 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use clap::Args;
-use imgfac_model::{Diagnostic, ImageName, Workspace, exit};
-use imgfac_state::{Build, Configuration, Enrolled, Files, Fleet, RenameError, Subject, Update};
+use imgfac_model::{Diagnostic, Digest, ImageName, Reference, Workspace, exit};
+use imgfac_state::{
+    Build, Configuration, Enrolled, Files, Fleet, RenameError, Stored, Subject, Update,
+};
 
 use crate::args::{Format, FormatArg};
 use crate::commands::job::JobArgs;
@@ -18,6 +20,7 @@ use crate::error::CliError;
 use crate::factory::Factory;
 use crate::fleet_graph;
 use crate::git;
+use crate::published;
 use crate::render::{self, CommitReport, Done, JsonReport, Report, WARNING};
 
 /// Options of everything that analyses
@@ -89,6 +92,7 @@ pub(crate) fn run(context: &mut Context<'_>, args: AnalyzeArgs) -> Result<u8, Cl
         manifests: None,
         format: args.format.format,
         known: Discovered::default(),
+        stood_on: None,
     };
     operation::run(context, request)
 }
@@ -105,6 +109,8 @@ pub(crate) struct Request<'r> {
     pub(crate) format: Format,
     /// What was found so far.
     pub(crate) known: Discovered,
+    /// What the build stood on, once that was asked.
+    pub(crate) stood_on: Option<BTreeMap<Reference, Digest>>,
 }
 
 impl Operation for Request<'_> {
@@ -131,7 +137,7 @@ impl Operation for Request<'_> {
     ) -> Result<Applied<Analysed>, CliError> {
         let now = Context::now()?;
         let commit = round.own.commit().map(str::to_owned);
-        let build = match self.job {
+        let mut build = match self.job {
             Some(job) => job.build(&factory.configuration, self.publish)?,
             None => None,
         };
@@ -146,6 +152,11 @@ impl Operation for Request<'_> {
                 "images.yaml lists nothing, and state has {known}; nothing was changed"
             ))
             .with_hint("if all of them shall leave, write an empty list into it: []"));
+        }
+        if let (Some((name, build)), Some(job)) = (&mut build, self.job)
+            && !job.offline()
+        {
+            build.stood_on = self.stood_on(context, factory, &fleet, name, build)?;
         }
         let renames = renames(
             &self.analysis.rename,
@@ -297,6 +308,46 @@ impl Operation for Request<'_> {
 }
 
 impl Request<'_> {
+    /// What the registry says that a new build stood on. It is asked once, and what goes wrong is
+    /// a note: the build is recorded all the same.
+    fn stood_on<F: Files>(
+        &mut self,
+        context: &mut Context<'_>,
+        factory: &Factory<F>,
+        fleet: &Fleet,
+        name: &ImageName,
+        build: &Build,
+    ) -> Result<BTreeMap<Reference, Digest>, CliError> {
+        if let Some(stood_on) = &self.stood_on {
+            return Ok(stood_on.clone());
+        }
+        let (Some(image), Some(digest)) = (factory.configuration.images.get(name), &build.digest)
+        else {
+            return Ok(BTreeMap::new());
+        };
+        let recorded = fleet.images.get(name.as_str());
+        if recorded.is_some_and(|Stored { state, .. }| {
+            state.current_digest == build.digest && state.current_version == build.version
+        }) {
+            return Ok(BTreeMap::new());
+        }
+        let digest = Digest::parse(digest).map_err(CliError::failed)?;
+        let registries = &factory.configuration.settings.registries;
+        let found = published::stood_on(registries, &image.enrolment, &digest, fleet);
+        if let Err(reason) = &found
+            && !context.quiet
+        {
+            writeln!(
+                context.err,
+                "{WARNING}note:{WARNING:#} what {name} was built on is not known from its registry, so the current digests of its bases count: {}",
+                render::clean(reason)
+            )?;
+        }
+        let stood_on = found.unwrap_or_default();
+        self.stood_on = Some(stood_on.clone());
+        Ok(stood_on)
+    }
+
     /// Says which workspaces of the settings do not count in this run.
     fn passed_over(
         &self,

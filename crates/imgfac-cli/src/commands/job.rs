@@ -1,6 +1,7 @@
 //! The flags by which the job in a cluster says which image was just built.
 
 use clap::Args;
+use clap::builder::FalseyValueParser;
 use imgfac_git::RemoteUrl;
 use imgfac_model::{Branch, Digest, ImageName, RelativePath, Source, Tag};
 use imgfac_state::{Build, Configuration};
@@ -32,6 +33,9 @@ pub(crate) struct JobArgs {
     /// Fail unless this is who builds the image
     #[arg(long, value_name = "PROVIDER", requires = "image")]
     source_provider: Option<String>,
+    /// Do not ask the registry what the build stood on; the current digests of its bases count
+    #[arg(long, env = "IMGFAC_OFFLINE", value_parser = FalseyValueParser::new())]
+    offline: bool,
 }
 
 /// An argument that says something.
@@ -43,6 +47,11 @@ pub(super) fn given(argument: &Option<String>) -> Option<&str> {
 }
 
 impl JobArgs {
+    /// Whether registries are not asked.
+    pub(crate) fn offline(&self) -> bool {
+        self.offline
+    }
+
     /// The image and what is to be recorded of it; `None` when no image is named.
     ///
     /// Where the job was set up for something else than what images.yaml says now, nothing is
@@ -100,6 +109,7 @@ impl JobArgs {
             digest: digest
                 .map_err(CliError::failed)?
                 .map(|digest| digest.as_str().to_owned()),
+            ..Build::default()
         };
         Ok(Some((name.clone(), build)))
     }

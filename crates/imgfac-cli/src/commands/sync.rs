@@ -37,6 +37,7 @@ pub(crate) fn run(context: &mut Context<'_>, args: SyncArgs) -> Result<u8, CliEr
         manifests: Some(&args.manifests),
         format: args.format.format,
         known: Discovered::default(),
+        stood_on: None,
     };
     operation::run(context, request)
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use imgfac_model::ImageName;
+use imgfac_model::{Digest, ImageName, Reference};
 use imgfac_state::{Build, Configuration, Fleet, Store, Update};
 
 use crate::factory::{Factory, NOW, discovery};
@@ -59,7 +59,39 @@ fn build(version: &str, digest: &str) -> Build {
     Build {
         version: Some(version.into()),
         digest: Some(digest.into()),
+        ..Build::default()
     }
+}
+
+#[test]
+fn what_a_build_says_counts_before_what_is_current() {
+    let factory = Factory::new(IMAGES);
+    factory.write("state/base-images/node-22.yaml", BASE);
+    let base = "name: base\ncurrentDigest: sha256:b1\n";
+    factory.write("state/images/base.yaml", base);
+    let digest = |letter: &str| Digest::parse(&format!("sha256:{}", letter.repeat(64))).unwrap();
+    let said = [
+        ("node:22", "a"),
+        ("ghcr.io/acme/base:1", "b"),
+        // Only a stage that is not built needs it.
+        ("alpine:3", "c"),
+        ("busybox:1", "d"),
+    ];
+    let build = Build {
+        stood_on: said
+            .iter()
+            .map(|(name, letter)| (Reference::parse(name).unwrap(), digest(letter)))
+            .collect(),
+        ..build("1.0", "sha256:w1")
+    };
+    let recorded = record(&factory, NOW, "c1", build);
+    let (_, built_on) = recorded.split_once("builtOn:\n").unwrap();
+    let expected = format!(
+        "  ghcr.io/acme/base:1: {}\n  node-22: {}\n",
+        digest("b"),
+        digest("a")
+    );
+    assert_eq!(built_on, expected);
 }
 
 #[test]
