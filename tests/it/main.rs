@@ -27,6 +27,7 @@ mod observe;
 mod options;
 mod page;
 mod predecessor;
+mod registry;
 mod round_trip;
 mod shop;
 mod status;

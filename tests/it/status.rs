@@ -67,12 +67,14 @@ fn one_image_is_shown_with_all_that_is_known() {
           "name": "golang-1.24",
           "reference": "docker.io/library/golang:1.24",
           "currentDigest": null,
+          "lastError": null,
           "needed": false
         },
         {
           "name": "node-22",
           "reference": "docker.io/library/node:22",
           "currentDigest": null,
+          "lastError": null,
           "needed": true
         }
       ],
@@ -81,6 +83,7 @@ fn one_image_is_shown_with_all_that_is_known() {
           "name": "base",
           "reference": "ghcr.io/acme/base:1",
           "currentDigest": null,
+          "lastError": null,
           "needed": true
         }
       ],

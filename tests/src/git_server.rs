@@ -114,6 +114,6 @@ impl Drop for GitServer {
     clippy::print_stderr,
     reason = "a test that is skipped must say so, and why"
 )]
-fn skipped(why: &str) {
+pub(crate) fn skipped(why: &str) {
     eprintln!("skipped: {why}");
 }

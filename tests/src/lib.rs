@@ -5,6 +5,7 @@ mod broken_network;
 mod fleet;
 mod git;
 mod git_server;
+mod registry_server;
 mod sandbox;
 mod stamps;
 
@@ -12,6 +13,7 @@ pub use crate::{
     broken_network::{Break, BrokenNetwork, Towards},
     fleet::{Fleet, FleetOptions, Truth},
     git_server::{GitServer, TOKEN},
+    registry_server::{Layout, RegistryServer},
     sandbox::{Outcome, Sandbox},
     stamps::Stamps,
 };

@@ -134,7 +134,7 @@ pub(crate) enum Command {
     Synth(commands::synth::SynthArgs),
     /// Analyze, then synth: the main job
     Sync(commands::sync::SyncArgs),
-    /// Record what the tag of a base image points at
+    /// Record what the tags of base images point at
     Observe(commands::observe::ObserveArgs),
     /// Draw the dependency graph, or ask it
     Graph(commands::graph::GraphArgs),

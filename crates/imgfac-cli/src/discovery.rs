@@ -8,11 +8,10 @@ use imgfac_dockerfile::{Options, Role};
 use imgfac_git::{Address, Checkout, FileError, Git, Wanted};
 use imgfac_model::{BaseRole, BaseUse, Branch, ImageName, Provider, RepoPath, Source, Workspace};
 use imgfac_state::{ConfinedDir, Discovery, Enrolled, FILE_LIMIT, Fleet, FoundBase, ReadError};
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use rayon::prelude::*;
 
 use crate::error::CliError;
-use crate::render::clean;
+use crate::render::{self, clean};
 
 /// Where Dockerfiles are read from.
 pub(crate) struct Sources<'s> {
@@ -202,7 +201,9 @@ impl<'s> Sources<'s> {
         managed.retain(|(name, source)| {
             known.0.get(*name).map(|found| &found.source) != Some(*source)
         });
-        let bar = progress_bar(managed.len(), progress);
+        // A handful of files is read before anybody could look.
+        let visible = progress && managed.len() >= 200;
+        let bar = render::progress_bar("Reading Dockerfiles", managed.len(), visible);
         let places: Vec<Place<'_>> = managed
             .iter()
             .map(|(_, source)| self.place(source))
@@ -492,18 +493,4 @@ fn unreadable(error: &ReadError, source: &Source) -> String {
         }
         ReadError::Io { source, .. } => format!("{path}: {source}"),
     }
-}
-
-fn progress_bar(length: usize, visible: bool) -> ProgressBar {
-    // A handful of files is read before anybody could look.
-    if !visible || length < 200 {
-        return ProgressBar::hidden();
-    }
-    let bar = ProgressBar::with_draw_target(Some(length as u64), ProgressDrawTarget::stderr());
-    if let Ok(style) =
-        ProgressStyle::with_template("Reading Dockerfiles [{bar:30}] {pos}/{len} {eta}")
-    {
-        bar.set_style(style.progress_chars("=> "));
-    }
-    bar
 }

@@ -10,6 +10,7 @@ use imgfac_yaml::{Emitter, Value};
 
 use crate::enrolment::Enrolled;
 use crate::former;
+use crate::observation;
 use crate::stored::{Fields, Stored};
 
 const HEADER: &str = "Written by `imgfac analyze`. Do not edit: images.yaml is where people write.";
@@ -117,6 +118,7 @@ pub(crate) fn base(name: &BaseName, stored: &Stored<BaseState>) -> String {
     file.entry("firstDiscovered", optional(&state.first_discovered));
     file.kept(&["lastDiscovery"]);
     file.entry("lastChecked", optional(&state.last_checked));
+    file.kept(&[observation::LAST_ERROR]);
     file.section("Current state: what the tag points at");
     file.entry("currentDigest", optional(&state.current_digest));
     file.entry("lastUpdated", optional(&state.last_updated));

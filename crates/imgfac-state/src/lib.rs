@@ -62,7 +62,7 @@ pub use crate::{
     fleet::{Fleet, Subject, Unreadable},
     lifecycle::{Event, Kind, TRANSITIONS, Transition},
     listing::ListingError,
-    observation::{ObserveError, SeenDigest, seen_digests},
+    observation::{LastError, ObserveError, SeenDigest, last_error, seen_digests},
     passage::{Moment, Passage},
     rebuilds::usual_build_seconds,
     rename::RenameError,

@@ -1,6 +1,6 @@
 //! What a tag was seen to point at: the digests of a base, and the times.
 
-use imgfac_model::{BaseName, Digest, Reference};
+use imgfac_model::{BaseName, BaseState, Digest, Reference};
 use imgfac_yaml::Value;
 
 use crate::change::{Change, ChangeKind};
@@ -9,6 +9,9 @@ use crate::stored::{Fields, Stored};
 
 /// So many digests of a base are kept, the oldest go first.
 const KEPT: usize = 10;
+
+/// The field of a base that says why the last look at it failed.
+pub(crate) const LAST_ERROR: &str = "lastError";
 
 /// A digest, and for how long a tag pointed at it. One that came back is there twice.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,13 +30,6 @@ pub fn seen_digests(rest: &Fields) -> Vec<SeenDigest> {
     let Some(Value::List(entries)) = rest.get("digests") else {
         return Vec::new();
     };
-    let field = |entry: &Value, key: &str| match entry {
-        Value::Map(fields) => fields.iter().find_map(|(name, value)| match value {
-            Value::Text(text) | Value::Plain(text) if name == key => Some(text.clone()),
-            _ => None,
-        }),
-        _ => None,
-    };
     let seen = |entry: &Value| {
         Some(SeenDigest {
             digest: field(entry, "digest")?,
@@ -42,6 +38,35 @@ pub fn seen_digests(rest: &Fields) -> Vec<SeenDigest> {
         })
     };
     entries.iter().filter_map(seen).collect()
+}
+
+/// Why it could not be found out what a base's tag points at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LastError {
+    /// What went wrong the last time.
+    pub reason: String,
+    /// Since when nothing could be found out, RFC 3339.
+    pub since: Option<String>,
+}
+
+/// Why the last look at a base failed; `None` when it went well.
+#[must_use]
+pub fn last_error(rest: &Fields) -> Option<LastError> {
+    let error = rest.get(LAST_ERROR)?;
+    Some(LastError {
+        reason: field(error, "reason").unwrap_or_default(),
+        since: field(error, "since"),
+    })
+}
+
+fn field(entry: &Value, key: &str) -> Option<String> {
+    let Value::Map(fields) = entry else {
+        return None;
+    };
+    fields.iter().find_map(|(name, value)| match value {
+        Value::Text(text) | Value::Plain(text) if name == key => Some(text.clone()),
+        _ => None,
+    })
 }
 
 /// A digest cannot be recorded.
@@ -79,19 +104,12 @@ impl Fleet {
         digest: &Digest,
         now: &str,
     ) -> Result<Vec<Change>, ObserveError> {
-        if let Some(file) = self.unreadable_base(name.as_str()) {
-            return Err(ObserveError::Unreadable {
-                path: file.path.clone(),
-                reason: file.problem.reason.clone(),
-            });
-        }
-        let Some(stored) = self.bases.get_mut(name) else {
-            return Err(ObserveError::Unknown { name: name.clone() });
-        };
+        let stored = self.observed(name)?;
         let state = &mut stored.state;
         if state.current_digest.as_deref() == Some(digest.as_str()) {
-            return Ok(Vec::new());
+            return self.observe_reached(name);
         }
+        stored.rest.remove(LAST_ERROR);
         let before = state.current_digest.replace(digest.as_str().to_owned());
         state.last_checked = Some(now.to_owned());
         let changed_at = match &before {
@@ -115,11 +133,55 @@ impl Fleet {
                 ));
             }
         }
-        Ok(vec![Change {
-            subject: Subject::Base(name.to_string()),
-            kind: ChangeKind::Changed,
-            details,
-        }])
+        Ok(vec![changed(name, details)])
+    }
+
+    /// Records that it could not be found out what a base's tag points at, and says so when that
+    /// is news. What was known stays, and so does the time since when nothing could be found out.
+    ///
+    /// # Errors
+    ///
+    /// As [`Fleet::observe`].
+    pub fn observe_failed(
+        &mut self,
+        name: &BaseName,
+        reason: &str,
+        now: &str,
+    ) -> Result<Vec<Change>, ObserveError> {
+        let stored = self.observed(name)?;
+        let before = last_error(&stored.rest);
+        if before.as_ref().is_some_and(|error| error.reason == reason) {
+            return Ok(Vec::new());
+        }
+        let since = before.and_then(|error| error.since);
+        let since = since.unwrap_or_else(|| now.to_owned());
+        let entries = [("reason", reason), ("since", &since)];
+        let entries = entries.map(|(key, text)| (key.to_owned(), Value::Text(text.to_owned())));
+        stored.rest.set(LAST_ERROR, Value::Map(entries.into()));
+        Ok(vec![changed(name, vec![reason.to_owned()])])
+    }
+
+    /// Records that a base could be asked about, whatever the answer was.
+    ///
+    /// # Errors
+    ///
+    /// As [`Fleet::observe`].
+    pub fn observe_reached(&mut self, name: &BaseName) -> Result<Vec<Change>, ObserveError> {
+        let error = self.observed(name)?.rest.remove(LAST_ERROR);
+        let again = || changed(name, vec!["its registry answers again".to_owned()]);
+        Ok(error.map(|_| again()).into_iter().collect())
+    }
+
+    fn observed(&mut self, name: &BaseName) -> Result<&mut Stored<BaseState>, ObserveError> {
+        if let Some(file) = self.unreadable_base(name.as_str()) {
+            return Err(ObserveError::Unreadable {
+                path: file.path.clone(),
+                reason: file.problem.reason.clone(),
+            });
+        }
+        self.bases
+            .get_mut(name)
+            .ok_or_else(|| ObserveError::Unknown { name: name.clone() })
     }
 
     fn built_on_until_now(
@@ -138,6 +200,14 @@ impl Fleet {
             }
         }
         images
+    }
+}
+
+fn changed(name: &BaseName, details: Vec<String>) -> Change {
+    Change {
+        subject: Subject::Base(name.to_string()),
+        kind: ChangeKind::Changed,
+        details,
     }
 }
 

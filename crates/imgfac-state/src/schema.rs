@@ -372,6 +372,11 @@ fn base_state() -> Value {
             "repoURL": text("Registry and repository"),
             "firstDiscovered": nullable("When a Dockerfile first named it"),
             "lastChecked": nullable("When its registry was last asked"),
+            "lastError": {
+                "description": "Why the last look at it failed, and since when; absent when it went well",
+                "type": "object",
+                "properties": {"reason": text("What went wrong"), "since": text("Since when nothing could be found out")}
+            },
             "currentDigest": nullable("What the tag points at"),
             "lastUpdated": nullable("When that changed"),
             "previousDigest": nullable("What it pointed at before"),

@@ -3,7 +3,7 @@
 use clap::Args;
 use imgfac_graph::Graph;
 use imgfac_model::{DiscoveryStatus, ImageState, exit};
-use imgfac_state::{Enrolled, Fleet, Passage};
+use imgfac_state::{Enrolled, Fleet, LastError, Passage, last_error};
 use serde::Serialize;
 
 use crate::args::{Format, FormatArg};
@@ -79,6 +79,8 @@ struct Base {
     name: String,
     reference: Option<String>,
     current_digest: Option<String>,
+    /// Why the last look at it failed.
+    last_error: Option<String>,
     needed: bool,
 }
 
@@ -151,8 +153,14 @@ fn status(image: &Enrolled, fleet: &Fleet) -> ImageStatus {
     let stored = fleet.images.get(enrolment.name.as_str());
     let state = stored.map_or(&unknown, |stored| &stored.state);
     let base_images = state.base_images.iter().map(|name| {
-        let base = fleet.bases.get(name).map(|stored| &stored.state);
+        let stored = fleet.bases.get(name);
+        let base = stored.map(|stored| &stored.state);
+        let error = stored.and_then(|stored| last_error(&stored.rest));
         Base {
+            last_error: error.map(|LastError { reason, since }| match since {
+                Some(since) => format!("not known since {since}: {reason}"),
+                None => reason,
+            }),
             name: name.to_string(),
             reference: base.map(|base| base.reference.to_string()),
             current_digest: base.and_then(|base| base.current_digest.clone()),
@@ -166,6 +174,7 @@ fn status(image: &Enrolled, fleet: &Fleet) -> ImageStatus {
             .images
             .get(base.name.as_str())
             .and_then(|stored| stored.state.current_digest.clone()),
+        last_error: None,
         needed: !state.unused_bases.contains(&base.reference),
     });
     ImageStatus {
@@ -327,10 +336,10 @@ fn detail(context: &mut Context<'_>, image: &ImageStatus) -> Result<(), CliError
                     base.current_digest
                         .clone()
                         .unwrap_or_else(|| "digest not yet observed".into()),
-                    if base.needed {
-                        String::new()
-                    } else {
-                        "not needed by its target".into()
+                    match (&base.last_error, base.needed) {
+                        (_, false) => "not needed by its target".into(),
+                        (Some(error), true) => render::clean(error),
+                        (None, true) => String::new(),
                     },
                 ]
             })

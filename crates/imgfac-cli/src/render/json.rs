@@ -1,11 +1,12 @@
 //! The JSON that machines read, version 1.
 //!
 //! Commands that write state print one object with `changes`, `files`, `check` and `commit`;
-//! `analyze` and `sync` also `images` (counts), `bases`, `failures` and `diagnostics`. Keys are only
+//! `analyze` and `sync` also `images` (counts), `bases`, `failures` and `diagnostics`, `observe --all`
+//! `bases` and `failures`. Keys are only
 //! ever added.
 
 use imgfac_model::{Diagnostic, SourceFiles};
-use imgfac_state::Change;
+use imgfac_state::{Change, Subject};
 use serde::Serialize;
 
 use super::summary::{Done, Report, words};
@@ -85,6 +86,15 @@ pub(crate) struct JsonReport {
     done: JsonDone,
 }
 
+/// What `observe --all` did.
+#[derive(Serialize)]
+pub(crate) struct JsonObserved {
+    bases: usize,
+    failures: Vec<JsonFailure>,
+    #[serde(flatten)]
+    done: JsonDone,
+}
+
 /// What a run did to state.
 #[derive(Serialize)]
 pub(crate) struct JsonDone {
@@ -135,18 +145,7 @@ struct JsonFiles {
 
 impl JsonReport {
     pub(crate) fn new(report: &Report<'_>) -> Self {
-        let failures: Vec<JsonFailure> = report
-            .failures
-            .iter()
-            .map(|(subject, error)| {
-                let (kind, name) = words(subject);
-                JsonFailure {
-                    kind,
-                    name: name.to_owned(),
-                    error: error.clone(),
-                }
-            })
-            .collect();
+        let failures = failures(&report.failures);
         Self {
             images: JsonCounts {
                 total: report.managed + report.external,
@@ -164,6 +163,28 @@ impl JsonReport {
             done: JsonDone::new(&report.done),
         }
     }
+}
+
+impl JsonObserved {
+    pub(crate) fn new(bases: usize, failed: &[(Subject, String)], done: &Done) -> Self {
+        Self {
+            bases,
+            failures: failures(failed),
+            done: JsonDone::new(done),
+        }
+    }
+}
+
+fn failures(failures: &[(Subject, String)]) -> Vec<JsonFailure> {
+    let one = |(subject, error): &(Subject, String)| {
+        let (kind, name) = words(subject);
+        JsonFailure {
+            kind,
+            name: name.to_owned(),
+            error: error.clone(),
+        }
+    };
+    failures.iter().map(one).collect()
 }
 
 impl JsonDone {

@@ -3,6 +3,7 @@
 mod cluster;
 mod diagnostics;
 mod json;
+mod progress;
 mod rebuild;
 mod style;
 mod summary;
@@ -14,10 +15,11 @@ use crate::error::CliError;
 pub(crate) use self::{
     cluster::{JsonApplied, JsonDifferences, applied, differences},
     diagnostics::{count_errors, diagnostics, place},
-    json::{JsonDiagnostic, JsonDone, JsonReport},
+    json::{JsonDiagnostic, JsonDone, JsonObserved, JsonReport},
+    progress::progress_bar,
     rebuild::{RebuildOutcome, RebuildReport, rebuilds},
     style::{BOLD, DIM, ERROR, GOOD, WARNING, clean, clean_json, columns, count},
-    summary::{CommitReport, Done, Report, done, files, summary},
+    summary::{CommitReport, Done, Report, done, files, observed, summary},
 };
 
 /// Writes why a command failed, and what the user can do.

@@ -117,6 +117,19 @@ pub(crate) fn done(out: &mut dyn Write, done: &Done) -> io::Result<()> {
     files(out, done)
 }
 
+/// Writes what was found out of bases, and of which nothing.
+pub(crate) fn observed(
+    out: &mut dyn Write,
+    done: &Done,
+    failures: &[(Subject, String)],
+) -> io::Result<()> {
+    if !failures.is_empty() {
+        self::failures(out, failures)?;
+        writeln!(out)?;
+    }
+    self::done(out, done)
+}
+
 fn changes(out: &mut dyn Write, changes: &[Change]) -> io::Result<()> {
     let lines: Vec<Vec<String>> = changes
         .iter()
@@ -177,9 +190,13 @@ fn failures(out: &mut dyn Write, failures: &[(Subject, String)]) -> io::Result<(
         writeln!(out, "  {ERROR}failed{ERROR:#}  {line}")?;
     }
     if failures.len() > SHOWN {
+        let fields = match images(failures) {
+            0 => "lastError in state/base-images",
+            _ => "discoveryError in state/images",
+        };
         writeln!(
             out,
-            "  … and {} more; discoveryError in state/images has each reason",
+            "  … and {} more; {fields} has each reason",
             failures.len() - SHOWN
         )?;
     }
@@ -188,15 +205,19 @@ fn failures(out: &mut dyn Write, failures: &[(Subject, String)]) -> io::Result<(
 
 /// `2 images and 1 base`.
 fn failed(failures: &[(Subject, String)]) -> String {
-    let images = failures
-        .iter()
-        .filter(|(subject, _)| matches!(subject, Subject::Image(_)))
-        .count();
+    let images = images(failures);
     match (images, failures.len() - images) {
         (images, 0) => count(images, "image"),
         (0, bases) => count(bases, "base"),
         (images, bases) => format!("{} and {}", count(images, "image"), count(bases, "base")),
     }
+}
+
+fn images(failures: &[(Subject, String)]) -> usize {
+    let subjects = failures.iter().map(|(subject, _)| subject);
+    subjects
+        .filter(|subject| matches!(subject, Subject::Image(_)))
+        .count()
 }
 
 /// Writes which files a run wrote and removed, and what was committed.

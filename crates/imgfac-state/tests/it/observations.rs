@@ -1,7 +1,7 @@
 //! Digests that were seen.
 
 use imgfac_model::{BaseName, Digest};
-use imgfac_state::{Fleet, ObserveError, Store, seen_digests};
+use imgfac_state::{Fleet, ObserveError, Store, last_error, seen_digests};
 use insta::assert_snapshot;
 
 use crate::factory::Factory;
@@ -189,4 +189,52 @@ fn only_a_known_base_is_observed() {
     assert!(matches!(observe("node-24"), ObserveError::Unknown { .. }));
     assert!(matches!(observe("broken"), ObserveError::Unreadable { .. }));
     assert!(fleet.changes().is_empty());
+}
+
+#[test]
+fn what_could_not_be_found_out_is_noted_until_it_can() {
+    let factory = factory();
+    let store = Store::open(factory.0.path()).unwrap();
+    let base = BaseName::new("node-22").unwrap();
+    let record = |day: u32, answer: Result<char, &str>| {
+        let mut fleet = Fleet::read(&store).unwrap();
+        let now = format!("2026-11-{day:02}T00:00:00Z");
+        let changes = match answer {
+            Ok(letter) => fleet.observe(&base, &digest(letter), &now),
+            Err(reason) => fleet.observe_failed(&base, reason, &now),
+        };
+        let details = changes.unwrap().into_iter().flat_map(|one| one.details);
+        let told = details.collect::<Vec<_>>().join("; ");
+        store.commit(&fleet.changes()).unwrap();
+        let error = last_error(&fleet.bases[&base].rest);
+        let error = error.map(|error| format!("{} since {}", error.reason, error.since.unwrap()));
+        format!(
+            "{} | {}",
+            told.replace(digest('a').as_str(), "a")
+                .replace(digest('b').as_str(), "b"),
+            error.unwrap_or_default()
+        )
+    };
+    assert_snapshot!(record(2, Ok('a')), @"first seen at a |");
+    assert_snapshot!(record(3, Err("gone")), @"gone | gone since 2026-11-03T00:00:00Z");
+    assert_snapshot!(record(4, Err("gone")), @" | gone since 2026-11-03T00:00:00Z");
+    assert_snapshot!(record(5, Err("limited")), @"limited | limited since 2026-11-03T00:00:00Z");
+    let text = read(&factory, "state/base-images/node-22.yaml", "lastChecked");
+    assert!(
+        text.contains("lastError:\n  reason: limited\n  since: \"2026-11-03T00:00:00Z\"\n"),
+        "{text}"
+    );
+    assert!(text.contains("currentDigest: a\n"), "{text}");
+    assert_snapshot!(record(6, Ok('a')), @"its registry answers again |");
+    assert_snapshot!(record(7, Err("gone")), @"gone | gone since 2026-11-07T00:00:00Z");
+    assert_snapshot!(record(8, Ok('b')), @"moved from a to b; images that count as built on the old one: 1 |");
+    assert!(
+        !factory
+            .read("state/base-images/node-22.yaml")
+            .contains("lastError")
+    );
+    let unknown = BaseName::new("other").unwrap();
+    let mut fleet = Fleet::read(&store).unwrap();
+    let error = fleet.observe_failed(&unknown, "gone", "2026-11-09T00:00:00Z");
+    assert!(matches!(error, Err(ObserveError::Unknown { .. })));
 }

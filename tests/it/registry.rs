@@ -1,0 +1,326 @@
+//! Registries that are asked: by `observe --all`, and by the job that records a build.
+
+use imgfac_tests::{Layout, Outcome, RegistryServer, Sandbox, TOKEN};
+use insta::assert_snapshot;
+
+/// A factory whose image stands on these, and may speak HTTP with the registry.
+fn factory(sandbox: &Sandbox, host: &str, dockerfile: &str) {
+    sandbox.write(
+        "images.yaml",
+        format!("- {{name: web, registry: '{host}', repository: acme/web, source: {{provider: github, repo: acme/web, dockerfile: Dockerfile}}}}\n"),
+    );
+    sandbox.write(
+        "imgfac.yaml",
+        format!("registries: {{'{host}': {{insecure: true}}}}\nworkspaces: [web]\n"),
+    );
+    sandbox.write("web/Dockerfile", dockerfile);
+    let analysed = sandbox.run(&["analyze"]);
+    assert_eq!(analysed.code, 0, "{analysed}");
+}
+
+/// A run that may ask the registry, which is called HOST in its output; digests are shortened.
+fn run(sandbox: &Sandbox, registry: &RegistryServer, arguments: &[&str]) -> Outcome {
+    let mut command = sandbox.command(arguments);
+    command.env_remove("IMGFAC_OFFLINE");
+    registry.authorise(sandbox, &mut command);
+    let mut outcome = sandbox.run_command(&mut command);
+    for text in [&mut outcome.stdout, &mut outcome.stderr] {
+        assert!(!text.contains(TOKEN), "{text}");
+        *text = shown(text, registry);
+    }
+    outcome
+}
+
+fn shown(text: &str, registry: &RegistryServer) -> String {
+    let mut text = text
+        .replace(&registry.host(), "HOST")
+        .replace(&registry.host().replace(':', "-"), "HOST");
+    while let Some(at) = text.find("sha256:") {
+        let end = (at + 7 + 64).min(text.len());
+        text.replace_range(at..end, "DIGEST");
+    }
+    text
+}
+
+fn push(sandbox: &Sandbox, registry: &RegistryServer, image: &str, says: &str) -> String {
+    let layout = Layout::new(sandbox, "layout");
+    layout.finish(&layout.image(says, "", ""));
+    registry.push(&layout, image)
+}
+
+fn base_state(sandbox: &Sandbox, registry: &RegistryServer, tag: &str) -> String {
+    let host = registry.host().replace(':', "-");
+    sandbox.read(&format!("state/base-images/{host}-acme-base-{tag}.yaml"))
+}
+
+#[test]
+fn a_tag_that_moves_is_noticed() {
+    let mut sandbox = crate::sandbox();
+    let Some(registry) = RegistryServer::start(&sandbox) else {
+        return;
+    };
+    let host = registry.host();
+    factory(&sandbox, &host, &format!("FROM {host}/acme/base:1\n"));
+    let first = push(&sandbox, &registry, "acme/base:1", "first");
+    assert_snapshot!(run(&sandbox, &registry, &["observe", "--all"]), @"
+    exit 0
+    --- stdout
+      changed  base  HOST-acme-base-1  first seen at DIGEST
+
+    Wrote 1 file: state/base-images/HOST-acme-base-1.yaml
+    --- stderr
+    ");
+    assert!(base_state(&sandbox, &registry, "1").contains(&format!("currentDigest: {first}\n")));
+    let before = sandbox.files();
+    sandbox.set_now("2026-11-24T12:00:00Z");
+    assert_snapshot!(run(&sandbox, &registry, &["observe", "--all"]), @"
+    exit 0
+    --- stdout
+    Nothing changed, nothing written.
+    --- stderr
+    ");
+    assert_eq!(sandbox.files(), before);
+    let second = push(&sandbox, &registry, "acme/base:1", "second");
+    assert_snapshot!(run(&sandbox, &registry, &["observe", "--all", "--check"]), @"
+    exit 4
+    --- stdout
+      changed  base  HOST-acme-base-1  moved from DIGEST to DIGEST; images that count as built on the old one: 1
+
+    Would write 2 files: state/base-images/HOST-acme-base-1.yaml, state/images/web.yaml
+    --- stderr
+    ");
+    assert_snapshot!(run(&sandbox, &registry, &["observe", "--all", "--format", "json"]), @r#"
+    exit 0
+    --- stdout
+    {
+      "bases": 1,
+      "failures": [],
+      "changes": [
+        {
+          "kind": "base",
+          "name": "HOST-acme-base-1",
+          "change": "changed",
+          "details": [
+            "moved from DIGEST to DIGEST",
+            "images that count as built on the old one: 1"
+          ]
+        }
+      ],
+      "files": {
+        "written": [
+          "state/images/web.yaml",
+          "state/base-images/HOST-acme-base-1.yaml"
+        ],
+        "removed": []
+      },
+      "check": false,
+      "commit": null
+    }
+    --- stderr
+    "#);
+    let state = base_state(&sandbox, &registry, "1");
+    assert!(
+        state.contains(&format!("currentDigest: {second}\n")),
+        "{state}"
+    );
+    assert!(
+        state.contains(&format!("previousDigest: {first}\n")),
+        "{state}"
+    );
+}
+
+#[test]
+fn what_cannot_be_asked_is_an_error_with_its_age() {
+    let mut sandbox = crate::sandbox();
+    let Some(registry) = RegistryServer::start(&sandbox) else {
+        return;
+    };
+    let host = registry.host();
+    let pinned = push(&sandbox, &registry, "acme/base:3", "pinned");
+    push(&sandbox, &registry, "acme/base:2", "there");
+    factory(
+        &sandbox,
+        &host,
+        &format!(
+            "FROM {host}/acme/base:1\nFROM {host}/acme/base:2\nFROM {host}/acme/base:3@{pinned}\n"
+        ),
+    );
+    registry.delete("acme/base", &pinned);
+    assert_snapshot!(run(&sandbox, &registry, &["observe", "--all"]), @"
+    exit 3
+    --- stdout
+    2 bases failed; what was known is kept:
+      failed  base  HOST-acme-base-1                      HOST has no tag 1 of acme/base; was it deleted or renamed? Dockerfiles that name it do not build any more
+      failed  base  HOST-acme-base-3-sha256-d80aef0b0a3e  DIGEST of acme/base vanished from HOST; was it deleted or renamed? Dockerfiles that name it do not build any more
+
+      changed  base  HOST-acme-base-1                      HOST has no tag 1 of acme/base
+      changed  base  HOST-acme-base-2                      first seen at DIGEST
+      changed  base  HOST-acme-base-3-sha256-d80aef0b0a3e  DIGEST of acme/base vanished from HOST
+
+    Wrote 3 files: state/base-images (3)
+    --- stderr
+    ");
+    sandbox.set_now("2026-11-24T12:00:00Z");
+    assert_snapshot!(run(&sandbox, &registry, &["observe", "--all", "--quiet"]), @"
+    exit 3
+    --- stdout
+    2 bases failed; what was known is kept:
+      failed  base  HOST-acme-base-1                      HOST has no tag 1 of acme/base; was it deleted or renamed? Dockerfiles that name it do not build any more
+      failed  base  HOST-acme-base-3-sha256-d80aef0b0a3e  DIGEST of acme/base vanished from HOST; was it deleted or renamed? Dockerfiles that name it do not build any more
+
+    Nothing changed, nothing written.
+    --- stderr
+    ");
+    let status = run(&sandbox, &registry, &["status", "web"]).stdout;
+    let (_, stands_on) = status.split_once("Stands on").unwrap();
+    assert_snapshot!(stands_on, @"
+
+    HOST-acme-base-1                      upstream  HOST/acme/base:1                                                                          digest not yet observed                                                  not needed by its target
+    HOST-acme-base-2                      upstream  HOST/acme/base:2                                                                          DIGEST  not needed by its target
+    HOST-acme-base-3-sha256-d80aef0b0a3e  upstream  HOST/acme/base:3@DIGEST  digest not yet observed                                                  not known since 2026-11-23T12:00:00Z: DIGEST of acme/base vanished from HOST
+    ");
+    // Nobody is logged in.
+    let mut command = sandbox.command(&["observe", "--all"]);
+    let denied = sandbox.run_command(&mut command).stdout;
+    assert_snapshot!(shown(&denied, &registry), @"
+    3 bases failed; what was known is kept:
+      failed  base  HOST-acme-base-1                      HOST does not let us read acme/base (401, asked without credentials); docker login HOST, or is the name of the image right?
+      failed  base  HOST-acme-base-2                      HOST does not let us read acme/base (401, asked without credentials); docker login HOST, or is the name of the image right?
+      failed  base  HOST-acme-base-3-sha256-d80aef0b0a3e  HOST does not let us read acme/base (401, asked without credentials); docker login HOST, or is the name of the image right?
+
+      changed  base  HOST-acme-base-1                      HOST does not let us read acme/base (401, asked without credentials)
+      changed  base  HOST-acme-base-2                      HOST does not let us read acme/base (401, asked without credentials)
+      changed  base  HOST-acme-base-3-sha256-d80aef0b0a3e  HOST does not let us read acme/base (401, asked without credentials)
+
+    Wrote 3 files: state/base-images (3)
+    ");
+    assert!(base_state(&sandbox, &registry, "2").contains("currentDigest: sha256:"));
+}
+
+/// Records a build of `web`, and gives `builtOn` and what was told.
+fn build(
+    sandbox: &Sandbox,
+    registry: &RegistryServer,
+    digest: &str,
+    version: &str,
+    more: &[&str],
+) -> String {
+    let mut arguments = vec![
+        "analyze",
+        "--image=web",
+        "--tag",
+        version,
+        "--digest",
+        digest,
+    ];
+    arguments.extend(more);
+    let outcome = run(sandbox, registry, &arguments);
+    let state = sandbox.read("state/images/web.yaml");
+    let built_on = state.split_once("builtOn:\n").map_or("", |(_, rest)| rest);
+    let built_on: String = built_on
+        .lines()
+        .take_while(|line| line.starts_with("  "))
+        .map(|line| format!("{line}\n"))
+        .collect();
+    format!(
+        "exit {}\n{}{}",
+        outcome.code,
+        outcome.stderr,
+        built_on.replace(&registry.host().replace(':', "-"), "HOST")
+    )
+}
+
+#[test]
+fn a_build_says_what_it_stood_on() {
+    let sandbox = crate::sandbox();
+    let Some(registry) = RegistryServer::start(&sandbox) else {
+        return;
+    };
+    let host = registry.host();
+    factory(
+        &sandbox,
+        &host,
+        &format!(
+            "FROM {host}/acme/base:2 AS tools\nFROM {host}/acme/base:1\nCOPY --from=tools /x /x\n"
+        ),
+    );
+    let old = push(&sandbox, &registry, "acme/base:1", "old");
+    let tools = push(&sandbox, &registry, "acme/base:2", "tools");
+    let new = push(&sandbox, &registry, "acme/base:1", "new");
+    let observed = run(&sandbox, &registry, &["observe", "--all"]);
+    assert_eq!(observed.code, 0, "{observed}");
+    let named = |text: String| {
+        text.replace(&old, "OLD")
+            .replace(&new, "NEW")
+            .replace(&tools, "TOOLS")
+    };
+
+    // Nothing is said: the current digests.
+    let silent = push(&sandbox, &registry, "acme/web:1.0", "web");
+    assert_snapshot!(named(build(&sandbox, &registry, &silent, "1.0", &[])), @"
+    exit 0
+      HOST-acme-base-1: NEW
+      HOST-acme-base-2: TOOLS
+    ");
+
+    // An annotation, as Buildah writes it.
+    let layout = Layout::new(&sandbox, "annotated");
+    let annotations = format!(
+        r#""org.opencontainers.image.base.name": "{host}/acme/base:1", "org.opencontainers.image.base.digest": "{old}""#
+    );
+    layout.finish(&layout.image("annotated", "", &annotations));
+    let annotated = registry.push(&layout, "acme/web:1.1");
+    assert_snapshot!(named(build(&sandbox, &registry, &annotated, "1.1", &[])), @"
+    exit 0
+      HOST-acme-base-1: OLD
+      HOST-acme-base-2: TOOLS
+    ");
+
+    // Provenance, as BuildKit attaches it.
+    let layout = Layout::new(&sandbox, "attested");
+    let image = layout.image("attested", "", "");
+    let digest = image.split('"').nth(7).unwrap();
+    let statement = format!(
+        r#"{{"_type": "https://in-toto.io/Statement/v0.1", "predicateType": "https://slsa.dev/provenance/v0.2", "predicate": {{"materials": [{{"uri": "pkg:docker/{}/acme/base@1?platform=linux%2Famd64", "digest": {{"sha256": "{}"}}}}]}}}}"#,
+        host.replace(':', "%3A"),
+        old.trim_start_matches("sha256:"),
+    );
+    let statement = layout.blob("application/vnd.in-toto+json", &statement);
+    let attestation = layout.image(
+        "attestation",
+        &format!(r#"{{{statement}, "annotations": {{"in-toto.io/predicate-type": "https://slsa.dev/provenance/v0.2"}}}}"#),
+        "",
+    );
+    let index = layout.blob(
+        "application/vnd.oci.image.index.v1+json",
+        &format!(
+            r#"{{"schemaVersion": 2, "mediaType": "application/vnd.oci.image.index.v1+json", "manifests": [
+                {{{image}, "platform": {{"os": "linux", "architecture": "amd64"}}}},
+                {{{attestation}, "platform": {{"os": "unknown", "architecture": "unknown"}}, "annotations": {{"vnd.docker.reference.type": "attestation-manifest", "vnd.docker.reference.digest": "{digest}"}}}}]}}"#
+        ),
+    );
+    layout.finish(&index);
+    let attested = registry.push(&layout, "acme/web:1.2");
+    let offline = build(&sandbox, &registry, &attested, "1.2", &["--offline"]);
+    assert_snapshot!(named(offline), @"
+    exit 0
+      HOST-acme-base-1: NEW
+      HOST-acme-base-2: TOOLS
+    ");
+    // Another version of the same, so that it is a new build.
+    let again = build(&sandbox, &registry, &attested, "1.3", &[]);
+    assert_snapshot!(named(again), @"
+    exit 0
+      HOST-acme-base-1: OLD
+      HOST-acme-base-2: TOOLS
+    ");
+
+    // It is not there: a note, and the current digests.
+    let nowhere = format!("sha256:{}", "0".repeat(64));
+    assert_snapshot!(named(build(&sandbox, &registry, &nowhere, "1.4", &[])), @"
+    exit 0
+    note: what web was built on is not known from its registry, so the current digests of its bases count: HOST has no DIGEST of acme/web; was it deleted or renamed? Dockerfiles that name it do not build any more
+      HOST-acme-base-1: NEW
+      HOST-acme-base-2: TOOLS
+    ");
+}
