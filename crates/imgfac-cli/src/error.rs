@@ -46,6 +46,12 @@ impl From<StoreError> for CliError {
                 Some("name the factory directory with -C DIR, or make one with: imgfac init")
             }
             StoreError::Write { .. } => Some("nothing was changed"),
+            StoreError::Partly(_) => {
+                Some("other files were changed already; mend this, and run it again")
+            }
+            StoreError::Link { .. } => {
+                Some("nothing was changed; put the file itself there, or link its folder")
+            }
             StoreError::Locked { .. } | StoreError::Lock { .. } | StoreError::Read(_) => None,
         };
         Self {

@@ -129,6 +129,15 @@ pub enum StoreError {
         /// Why.
         source: io::Error,
     },
+    /// Some files are changed, another could not be.
+    #[error("{0}")]
+    Partly(Box<StoreError>),
+    /// A symbolic link would have to give way to a file.
+    #[error("{path} is a symbolic link: it is not replaced by a file")]
+    Link {
+        /// The link, below the factory directory.
+        path: String,
+    },
 }
 
 /// Holds the factory directory for one run; released when dropped or when the process ends.
@@ -244,9 +253,13 @@ impl Store {
     /// names. A full disk therefore changes nothing, and a process that is killed, or a machine
     /// that loses power, leaves every file whole, old or new.
     ///
+    /// New files come first, then those that are changed, then removals: a state that passes from
+    /// one file to another is in both for a moment, and never in none.
+    ///
     /// # Errors
     /// When a file cannot be written, renamed or removed. Should the system refuse a file its name,
-    /// as where a folder has it, then files before it have theirs already.
+    /// as where a folder has it, then files before it have theirs already, which
+    /// [`StoreError::Partly`] says.
     pub fn commit(&self, changes: &[FileChange]) -> Result<(), StoreError> {
         let mut folders = BTreeMap::new();
         let result = self
@@ -264,7 +277,7 @@ impl Store {
             if let FileChange::Remove { path } = change {
                 match self.dir().remove_file(path) {
                     Err(source) if source.kind() != io::ErrorKind::NotFound => {
-                        return Err(failed(path, source));
+                        return Err(StoreError::Partly(Box::new(failed(path, source))));
                     }
                     _ => {}
                 }
@@ -329,12 +342,24 @@ impl Store {
         changes: &[FileChange],
         folders: &BTreeMap<&str, Folder>,
     ) -> Result<(), StoreError> {
-        let writes: Vec<Write<'_>> = changes
+        let mut writes = Vec::new();
+        for write in changes
             .iter()
             .filter_map(|change| Write::of(change, folders))
-            .collect();
+        {
+            let replaces = write.replaces()?;
+            writes.push((replaces, write));
+        }
+        writes.sort_by_key(|(replaces, _)| *replaces);
+        let writes: Vec<Write<'_>> = writes.into_iter().map(|(_, write)| write).collect();
         let mut named = 0;
         let result = self.prepare(&writes).and_then(|()| {
+            for (path, folder) in folders {
+                if let Some(temporary) = &folder.temporary {
+                    (self.dir().rename(temporary, self.dir(), path))
+                        .map_err(|source| failed(path, source))?;
+                }
+            }
             for write in &writes {
                 write.take_name()?;
                 named += 1;
@@ -345,13 +370,10 @@ impl Store {
             for write in writes.iter().skip(named) {
                 write.remove();
             }
-            return Err(error);
-        }
-        for (path, folder) in folders {
-            if let Some(temporary) = &folder.temporary {
-                (self.dir().rename(temporary, self.dir(), path))
-                    .map_err(|source| failed(path, source))?;
-            }
+            return Err(match named {
+                0 => error,
+                _ => StoreError::Partly(Box::new(error)),
+            });
         }
         Ok(())
     }
@@ -440,6 +462,21 @@ impl<'c> Write<'c> {
         write().map_err(|source| failed(self.path, source))
     }
 
+    /// Whether a file has the name already.
+    fn replaces(&self) -> Result<bool, StoreError> {
+        if self.temporary.is_none() {
+            return Ok(false);
+        }
+        match self.folder.symlink_metadata(self.name) {
+            Ok(found) if found.is_symlink() => Err(StoreError::Link {
+                path: self.path.to_owned(),
+            }),
+            Ok(_) => Ok(true),
+            // What else is wrong with it shows when it is written.
+            Err(_) => Ok(false),
+        }
+    }
+
     fn take_name(&self) -> Result<(), StoreError> {
         let Some(temporary) = &self.temporary else {
             return Ok(());
@@ -512,6 +549,37 @@ mod tests {
                     .count()
             })
             .unwrap_or(0)
+    }
+
+    /// Of a state that passes from one file to another there is always one copy.
+    #[test]
+    fn new_files_come_before_those_that_change() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path()).unwrap();
+        store
+            .commit(&[write("state/images/a.yaml", "old\n")])
+            .unwrap();
+        // A folder has the name of the second file, so that it stays where it was.
+        fs::create_dir_all(folder.path().join("state/images/b.yaml/in")).unwrap();
+        let changes = [
+            write("state/images/a.yaml", "without b\n"),
+            write("state/images/b.yaml", "b\n"),
+            write("state/base-images/b.yaml", "b\n"),
+            write("state/images/c.yaml", "c\n"),
+        ];
+        let error = store.commit(&changes).unwrap_err();
+        assert!(matches!(error, StoreError::Partly(_)), "{error}");
+        let text = |path: &str| fs::read_to_string(folder.path().join(path)).unwrap();
+        assert_eq!(text("state/base-images/b.yaml"), "b\n");
+        assert_eq!(text("state/images/c.yaml"), "c\n");
+        assert_eq!(leftovers(&folder.path().join("state/images")), 0);
+
+        symlink("a.yaml", folder.path().join("state/images/d.yaml")).unwrap();
+        let error = store
+            .commit(&[write("state/images/d.yaml", "d\n")])
+            .unwrap_err();
+        assert!(matches!(error, StoreError::Link { .. }), "{error}");
+        assert_eq!(leftovers(&folder.path().join("state/images")), 0);
     }
 
     #[test]
@@ -599,8 +667,9 @@ mod tests {
         );
         assert!(store.commit(&[write("../outside/new.yaml", "x")]).is_err());
         assert!(store.yaml_files("state/images").is_err());
-        // A link at the file's own place is replaced, not followed.
-        store.commit(&[write("file.yaml", "mine")]).unwrap();
+        // A link at the file's own place is neither followed nor replaced.
+        let error = store.commit(&[write("file.yaml", "mine")]).unwrap_err();
+        assert!(matches!(error, StoreError::Link { .. }), "{error}");
         assert_eq!(fs::read(outside.join("victim.yaml")).unwrap(), b"victim");
         assert_eq!(fs::read_dir(&outside).unwrap().count(), 1);
     }
