@@ -49,5 +49,5 @@ pub use crate::{
     },
     source::{Branch, Host, Platform, RepoPath, Source, StageName, WebUrl, WorkflowFile},
     state::{BaseState, BaseUse, ImageState, ManagedBase, exact_tag},
-    text::InvalidValue,
+    text::{InvalidValue, mask_passwords},
 };

@@ -25,10 +25,38 @@ impl fmt::Display for InvalidValue {
     }
 }
 
-/// Shortens text for a message and makes control characters visible.
+/// Hides who logs in, and with which password, in addresses: what stands before an `@`. Byte for
+/// byte, so that positions stay.
+#[must_use]
+pub fn mask_passwords(text: &str) -> String {
+    let mut out = text.as_bytes().to_vec();
+    let (mut start, mut masked, mut colon) = (0, 0, false);
+    for (at, c) in text.char_indices() {
+        match c {
+            ':' => colon = true,
+            '@' => {
+                let digest = text[at + 1..].starts_with("sha");
+                if text[..start].ends_with("//") || (colon && !digest) {
+                    out[start.max(masked)..at].fill(b'*');
+                    masked = at;
+                }
+            }
+            c if c.is_whitespace() || "\"'/,{}[]=".contains(c) => {
+                start = at + c.len_utf8();
+                colon = false;
+            }
+            _ => {}
+        }
+    }
+    // Whole characters give way to as many stars as they have bytes.
+    String::from_utf8(out).unwrap_or_default()
+}
+
+/// Shortens text for a message, hides passwords, and makes control characters visible.
 pub(crate) fn shown(text: &str) -> String {
     const LIMIT: usize = 60;
     let mut out = String::from("\"");
+    let text = mask_passwords(text);
     for (n, c) in text.chars().enumerate() {
         if n == LIMIT {
             out.push('…');
@@ -110,3 +138,29 @@ macro_rules! text_newtype {
     };
 }
 pub(crate) use text_newtype;
+
+#[cfg(test)]
+mod password_tests {
+    use super::*;
+
+    #[test]
+    fn passwords_are_hidden_and_positions_stay() {
+        for (text, masked) in [
+            (
+                "a: https://user:pw@host/x@y b",
+                "a: https://*******@host/x@y b",
+            ),
+            ("https://tök@h git@host:x", "https://****@h git@host:x"),
+            ("https://u:p@w@h/", "https://*****@h/"),
+            ("mirror: user:pw@h", "mirror: *******@h"),
+            ("{a: \"u:p@h\"}", "{a: \"***@h\"}"),
+            ("node:22@sha256:aa", "node:22@sha256:aa"),
+            ("https://host/p", "https://host/p"),
+            ("://", "://"),
+            ("ü@", "ü@"),
+        ] {
+            assert_eq!(mask_passwords(text), masked);
+            assert_eq!(mask_passwords(text).len(), text.len());
+        }
+    }
+}

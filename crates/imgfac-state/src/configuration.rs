@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use imgfac_model::{
     Code, Diagnostic, FileId, ImageName, Repository, Settings, Severity, SourceFiles, Span,
+    mask_passwords,
 };
 use imgfac_yaml::Document;
 
@@ -70,6 +71,7 @@ impl Configuration {
         let mut configuration = Self::default();
         let mut names = BTreeMap::new();
         for (name, bytes) in texts {
+            // Texts are shown around mistakes, and the mistake may be a password in an address.
             let file = configuration
                 .files
                 .add(&name, mask_passwords(&String::from_utf8_lossy(&bytes)));
@@ -209,45 +211,5 @@ impl Configuration {
             }
         }
         self.diagnostics.extend(found);
-    }
-}
-
-/// Hides what stands before the `@` of an address, byte for byte, so that positions stay: these
-/// texts are shown around mistakes, and the mistake may be a password in an address.
-fn mask_passwords(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some(at) = rest.find("://") {
-        let (before, after) = rest.split_at(at + 3);
-        out.push_str(before);
-        let authority = after
-            .find(|c: char| c == '/' || c.is_whitespace())
-            .unwrap_or(after.len());
-        let secret = after[..authority].rfind('@').unwrap_or(0);
-        out.extend(std::iter::repeat_n('*', secret));
-        rest = &after[secret..];
-    }
-    out.push_str(rest);
-    out
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn passwords_are_hidden_and_positions_stay() {
-        for (text, masked) in [
-            (
-                "a: https://user:pw@host/x@y b",
-                "a: https://*******@host/x@y b",
-            ),
-            ("https://tök@h git@host:x", "https://****@h git@host:x"),
-            ("https://host/p", "https://host/p"),
-            ("://", "://"),
-        ] {
-            assert_eq!(mask_passwords(text), masked);
-            assert_eq!(mask_passwords(text).len(), text.len());
-        }
     }
 }
