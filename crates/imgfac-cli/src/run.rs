@@ -3,6 +3,9 @@
 use std::io::IsTerminal;
 
 use imgfac_model::exit;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::args::{Cli, Color, Command, LogFormat};
 use crate::commands;
@@ -83,6 +86,8 @@ fn log_to_stderr(verbose: u8, format: LogFormat) {
         1 => tracing::Level::INFO,
         _ => tracing::Level::DEBUG,
     };
+    // Libraries write addresses with the passwords that somebody put into them.
+    let ours = Targets::new().with_target("imgfac", level);
     let builder = tracing_subscriber::fmt()
         .with_max_level(level)
         .with_ansi(false)
@@ -90,7 +95,9 @@ fn log_to_stderr(verbose: u8, format: LogFormat) {
         .with_writer(std::io::stderr);
     // Only fails when a program that embeds this one has its own subscriber, which then wins.
     let _ = match format {
-        LogFormat::Text => builder.without_time().try_init(),
-        LogFormat::Json => builder.json().flatten_event(true).try_init(),
+        LogFormat::Text => builder.without_time().finish().with(ours).try_init(),
+        LogFormat::Json => (builder.json().flatten_event(true).finish())
+            .with(ours)
+            .try_init(),
     };
 }
