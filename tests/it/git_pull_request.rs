@@ -263,6 +263,25 @@ fn after_a_merge_of_any_kind_a_run_starts_afresh() {
     }
 }
 
+/// What waits may be undone by a run that finds nothing new on the branch itself.
+#[test]
+fn a_run_goes_on_from_what_waits_even_without_news_for_the_branch() {
+    let ours = format!("origin/{OURS}");
+    for from in EVERYWHERE {
+        let scene = Scene::new(from);
+        scene.done("web", "a1");
+        scene.person(&[
+            &["merge", "--quiet", "--ff-only", &ours],
+            &["push", "--quiet", "origin", "main"],
+        ]);
+        scene.done("web", "a2");
+        scene.done("web", "a1");
+        assert_eq!(scene.recorded("web"), "a1", "{from:?}");
+        assert_eq!(scene.waiting().len(), 2, "{from:?}");
+        scene.checkout_is_clean();
+    }
+}
+
 #[test]
 fn a_deleted_branch_is_made_anew() {
     for from in EVERYWHERE {

@@ -154,6 +154,34 @@ impl Tree {
         }
     }
 
+    /// The first of the paths on which, or on the way to which, a symbolic link stands; as far as
+    /// the link.
+    ///
+    /// # Errors
+    /// When the repository cannot be read.
+    pub fn link_on<'p>(
+        &self,
+        paths: impl IntoIterator<Item = &'p str>,
+    ) -> Result<Option<String>, Error> {
+        let objects = self.repository.objects()?;
+        for path in paths {
+            let mut folder = self.id.clone();
+            let mut end = 0;
+            for part in path.split('/') {
+                end += part.len() + 1;
+                let entries = objects.tree(&folder)?;
+                match entries.get(part) {
+                    Some(entry) if entry.kind == Kind::Folder => folder.clone_from(&entry.id),
+                    Some(entry) if entry.kind == Kind::Link => {
+                        return Ok(Some(path[..end - 1].to_owned()));
+                    }
+                    _ => break,
+                }
+            }
+        }
+        Ok(None)
+    }
+
     fn read_links(
         &self,
         ids: Vec<String>,

@@ -146,7 +146,7 @@ fn attempts<O: Operation>(
     let mut heard = false;
     loop {
         let started = Instant::now();
-        let base = match base(push, place, protected.is_some()) {
+        let base = match base(operation.publish(), place, &mut protected) {
             Ok(base) => base,
             Err(Failure::Git(error)) if push && error.is_transient() => {
                 failures += 1;
@@ -248,12 +248,24 @@ fn network_failed(
 }
 
 /// What a run works on: the branch, or what waits for it when it does not take pushes.
-fn base(push: bool, place: &Place, protected: bool) -> Result<Base, Failure> {
-    if protected {
+fn base(
+    args: &PublishArgs,
+    place: &Place,
+    protected: &mut Option<String>,
+) -> Result<Base, Failure> {
+    if protected.is_some() {
         return pull_request::base(place);
     }
+    if args.pull_request {
+        // A run that finds nothing new on the branch may undo what waits for it.
+        let waiting = pull_request::base(place)?;
+        if waiting.commit != waiting.sources {
+            *protected = Some("earlier changes wait for it".to_owned());
+            return Ok(waiting);
+        }
+    }
     let branch = place.branch_name();
-    let commit = match push {
+    let commit = match args.push {
         true => place.repository.fetch(&branch)?,
         false => place.head.clone(),
     };
@@ -306,6 +318,18 @@ fn apply<O: Operation>(
     applied
         .files
         .retain(|change| !ignored.contains(&place.in_repository(change.path())));
+    let paths: Vec<String> = (applied.files.iter())
+        .map(|change| place.in_repository(change.path()))
+        .collect();
+    // Git would put a folder in the place of the link, without the files that it leads to.
+    if let Some(link) = tree.link_on(paths.iter().map(String::as_str))? {
+        return Err(CliError::failed(format!(
+            "{} is a symbolic link in {}: what is behind it cannot be committed through it; nothing was changed",
+            clean(&link),
+            place.commit_name(push)
+        ))
+        .with_hint("put the folder itself there, or run it without --commit and --push"));
+    }
     Ok((factory, applied))
 }
 
