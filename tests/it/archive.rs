@@ -134,6 +134,12 @@ fn an_image_comes_back_as_another() {
     error: the archive has no "shop"
     hint: imgfac cleanup lists it
     "#);
+    assert_snapshot!(run(&sandbox, &["restore", "store"]), @"
+    exit 1
+    --- stdout
+    --- stderr
+    error: store was restored already; state/_archive/images/store.yaml is what it took the place of
+    ");
     assert_snapshot!(run(&sandbox, &["cleanup"]), @"
     exit 0
     --- stdout
@@ -282,4 +288,105 @@ fn what_cannot_be_done_is_told() {
     cleanup --older-than soon: error: invalid value 'soon' for '--older-than <DURATION>': invalid delay: "soon" lacks a number before "soon"; expected numbers with units ms, s, m, h, d or w, such as 7d, 24h or 1d12h, at most ten years
     "#);
     assert_eq!(sandbox.files(), before);
+    sandbox.write("state/images/shop.yaml", "a: [\n");
+    assert_snapshot!(run(&sandbox, &["archive", "base", "--reason", "old"]), @"
+    exit 1
+    --- stdout
+    --- stderr
+    error: state/images/shop.yaml cannot be used
+    hint: mend it first: what that image stands on is not known
+    ");
+}
+
+/// What Git ignores, or has with another text, is nowhere else.
+#[test]
+fn what_git_does_not_have_stays_in_the_archive() {
+    let mut sandbox = factory();
+    run(&sandbox, &["archive", "shop", "--reason", "old"]);
+    sandbox.write(".gitignore", "state/_archive/images/*\n");
+    let who = ["-c", "user.name=a", "-c", "user.email=a@example.com"];
+    sandbox.git(".", &["init", "--quiet", "--initial-branch=main"]);
+    sandbox.git(".", &["add", "-A"]);
+    sandbox.git(
+        ".",
+        &[&who[..], &["commit", "--quiet", "-m", "all"]].concat(),
+    );
+    sandbox.set_now("2027-06-01T00:00:00Z");
+    let path = "state/_archive/images/shop.yaml";
+    let said = run(&sandbox, &["cleanup", "--older-than", "180d"]);
+    assert!(
+        said.starts_with("exit 3") && said.contains("not committed"),
+        "{said}"
+    );
+    sandbox.git(".", &["add", "--force", path]);
+    sandbox.git(
+        ".",
+        &[&who[..], &["commit", "--quiet", "-m", "more"]].concat(),
+    );
+    sandbox.git(".", &["update-index", "--assume-unchanged", path]);
+    sandbox.edit(path, "archivedReason: old", "archivedReason: older");
+    let said = run(&sandbox, &["cleanup", "--older-than", "180d"]);
+    assert!(
+        said.starts_with("exit 3") && said.contains("not committed"),
+        "{said}"
+    );
+    sandbox.edit(path, "archivedReason: older", "archivedReason: old");
+    let said = run(&sandbox, &["cleanup", "--older-than", "180d"]);
+    assert!(
+        said.starts_with("exit 0") && said.contains("Removed 1 file"),
+        "{said}"
+    );
+}
+
+#[cfg(unix)]
+#[test]
+fn a_link_does_not_give_way_to_a_file() {
+    let sandbox = factory();
+    std::fs::create_dir(sandbox.path().join("conf")).unwrap();
+    let (link, real) = (
+        sandbox.path().join("images.yaml"),
+        sandbox.path().join("conf/real.yaml"),
+    );
+    std::fs::rename(&link, &real).unwrap();
+    std::os::unix::fs::symlink("conf/real.yaml", &link).unwrap();
+    let before = sandbox.files();
+    assert_snapshot!(run(&sandbox, &["archive", "shop", "--reason", "old"]), @"
+    exit 1
+    --- stdout
+    --- stderr
+    error: images.yaml is a symbolic link: it is not replaced by a file
+    hint: nothing was changed; put the file itself there, or link its folder
+    ");
+    assert_eq!(sandbox.files(), before);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_commit_does_not_go_through_links() {
+    let sandbox = factory();
+    std::fs::create_dir(sandbox.path().join("shared")).unwrap();
+    let state = sandbox.path().join("state");
+    std::fs::rename(&state, sandbox.path().join("shared/state")).unwrap();
+    std::os::unix::fs::symlink("shared/state", &state).unwrap();
+    let who = ["-c", "user.name=a", "-c", "user.email=a@example.com"];
+    sandbox.git(".", &["init", "--quiet", "--initial-branch=main"]);
+    sandbox.git(".", &["add", "-A"]);
+    sandbox.git(
+        ".",
+        &[&who[..], &["commit", "--quiet", "-m", "all"]].concat(),
+    );
+    let digest = format!("sha256:{}", "a".repeat(64));
+    let observe = ["observe", "--base", "node-22", "--digest", &digest];
+    assert_snapshot!(run(&sandbox, &[&observe[..], &["--commit"]].concat()), @"
+    exit 1
+    --- stdout
+    --- stderr
+    error: state is a symbolic link in main: what is behind it cannot be committed through it; nothing was changed
+    hint: put the folder itself there, or run it without --commit and --push
+    ");
+    assert_eq!(sandbox.git(".", &["log", "--format=%s"]), "all");
+    // Without Git the link leads to the file.
+    assert!(run(&sandbox, &observe).starts_with("exit 0"));
+    let base = sandbox.read("shared/state/base-images/node-22.yaml");
+    assert!(base.contains(&digest), "{base}");
 }

@@ -14,6 +14,9 @@ use crate::lifecycle::Kind;
 use crate::passage::{Moment, Passage};
 use crate::stored::Stored;
 
+/// How the reason ends for which a state is in the archive in whose place another was restored.
+pub const REPLACED: &str = "was restored in its place";
+
 /// Something cannot be archived or restored by hand.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ArchiveError {
@@ -37,7 +40,8 @@ pub enum ArchiveError {
     /// Nobody has enrolled the image that it shall be.
     #[error("no image is called \"{0}\"")]
     NotEnrolled(String),
-    /// The state that is there now cannot be read, and nothing takes its place.
+    /// The state of an image cannot be read: nothing takes its place, and nobody knows what it
+    /// stands on.
     #[error("state/images/{0}.yaml cannot be used")]
     Unreadable(String),
 }
@@ -62,6 +66,14 @@ impl Fleet {
         reason: &str,
         moment: Moment<'_>,
     ) -> Result<Vec<Change>, ArchiveError> {
+        // What an image with an unusable state stands on is not known.
+        let unreadable = self.unreadable.iter().find_map(|file| match &file.subject {
+            Subject::Image(image) => Some(image.clone()),
+            Subject::Base(_) => None,
+        });
+        if let Some(image) = unreadable {
+            return Err(ArchiveError::Unreadable(image));
+        }
         let by = self.dependents_of(name);
         if !by.is_empty() {
             let name = name.to_owned();
@@ -129,7 +141,7 @@ impl Fleet {
             passage.sentences(),
         );
         if let Some(old) = self.images.remove(name.as_str()) {
-            let reason = format!("{} was restored in its place", archived.path);
+            let reason = format!("{} {REPLACED}", archived.path);
             let (from, kind) = (image_path(name.as_str()), Kind::of_state(&old));
             self.put_image_away(
                 name.as_str(),

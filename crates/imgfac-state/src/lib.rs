@@ -53,7 +53,7 @@ mod update;
 pub use crate::{
     archive::{Archived, ArchivedState, UnusableArchive},
     builds::Build,
-    by_hand::{ArchiveError, Restored},
+    by_hand::{ArchiveError, REPLACED, Restored},
     change::{Change, ChangeKind},
     committed::CommittedFiles,
     configuration::{Configuration, ConfigurationError},

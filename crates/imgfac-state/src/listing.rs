@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use imgfac_model::{ImageName, ImageState, Severity};
+use imgfac_model::{Defaults, ImageName, ImageState, Severity};
 use imgfac_yaml::{EditError, Value};
 
 use crate::configuration::{Configuration, ConfigurationError};
@@ -79,8 +79,8 @@ impl Configuration {
         stored: &Stored<ImageState>,
     ) -> Result<(FileChange, Self), ListingError> {
         let path = "images.yaml".to_owned();
-        let entry =
-            entry(name, stored).ok_or_else(|| ListingError::NoEnrolment(name.to_string()))?;
+        let entry = entry(name, stored, &self.settings.defaults)
+            .ok_or_else(|| ListingError::NoEnrolment(name.to_string()))?;
         let text = imgfac_yaml::with_item(&text(files, &path)?, &entry).map_err(|source| {
             ListingError::Edit {
                 path: path.clone(),
@@ -147,12 +147,22 @@ fn index(text: &str, name: &str) -> Result<usize, EditError> {
 
 /// The entry that a state was made from. What external images are watched by stands beside the
 /// block that has the rest.
-fn entry(name: &ImageName, stored: &Stored<ImageState>) -> Option<Value> {
+fn entry(name: &ImageName, stored: &Stored<ImageState>, defaults: &Defaults) -> Option<Value> {
     let Some(Value::Map(enrolment)) = stored.rest.get("enrollment") else {
         return None;
     };
     let mut entry = vec![("name".to_owned(), Value::Text(name.to_string()))];
-    entry.extend(enrolment.iter().cloned());
+    // State has the defaults filled in; in the entry they would stay when the defaults change.
+    let by_default = [
+        ("rebuildDelay", defaults.rebuild_delay.to_string()),
+        ("autoRebuild", defaults.auto_rebuild.to_string()),
+        ("criticality", defaults.criticality.as_str().to_owned()),
+    ];
+    let is_default = |(key, value): &&(String, Value)| {
+        matches!(value, Value::Text(text) | Value::Plain(text)
+            if by_default.iter().any(|(name, default)| key == name && text == default))
+    };
+    entry.extend(enrolment.iter().filter(|one| !is_default(one)).cloned());
     for (key, unless) in [("allowTags", "^.*$"), ("imageSelectionStrategy", "Lexical")] {
         match stored.rest.get(key) {
             // What state says when the entry says nothing.

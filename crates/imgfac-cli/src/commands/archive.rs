@@ -128,6 +128,9 @@ fn refused<F: Files>(
                 None => failed.with_hint("imgfac status lists them"),
             }
         }
+        ArchiveError::Unreadable(_) => {
+            failed.with_hint("mend it first: what that image stands on is not known")
+        }
         _ => failed,
     }
 }

@@ -1,11 +1,11 @@
 //! `imgfac cleanup`: what is in the archive, and how it gets smaller.
 
-use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use clap::Args;
-use imgfac_git::Checkout;
+use imgfac_git::{Checkout, Git, Repository};
 use imgfac_model::{Delay, exit};
-use imgfac_state::{Archived, Change, ChangeKind, Files, Subject, UnusableArchive};
+use imgfac_state::{Archived, Change, ChangeKind, CommittedFiles, Files, Subject, UnusableArchive};
 use serde::Serialize;
 
 use crate::args::{Format, FormatArg};
@@ -108,12 +108,12 @@ impl Operation for CleanupArgs {
             .read_archive(&factory.store)
             .map_err(CliError::failed)?;
         let now: jiff::Timestamp = Context::now()?.parse().map_err(CliError::failed)?;
-        let in_git = InGit::of(&round.own, factory)?;
+        let in_git = InGit::of(&round, factory)?;
         let (mut states, mut changes) = (Vec::new(), Vec::new());
         for archived in archive {
             let verdict = match &self.older_than {
                 Some(limit) if is_older(&archived, limit, now) => {
-                    match in_git.has(&archived.path) {
+                    match in_git.has(factory, &archived.path) {
                         true => Verdict::Removed,
                         false => Verdict::NotCommitted,
                     }
@@ -218,22 +218,29 @@ fn is_older(archived: &Archived, limit: &Delay, now: jiff::Timestamp) -> bool {
 enum InGit {
     /// All: they were read from a commit.
     All,
-    /// Those below the prefix that are not among these.
-    AllBut(String, BTreeSet<String>),
+    /// Those that this commit has with the same text.
+    Commit(CommittedFiles),
     /// There is no Git.
     None,
 }
 
 impl InGit {
-    fn of<F: Files>(own: &Own<'_>, factory: &Factory<F>) -> Result<Self, CliError> {
-        match own {
+    fn of<F: Files>(round: &Round<'_>, factory: &Factory<F>) -> Result<Self, CliError> {
+        match &round.own {
             Own::Commit { .. } => Ok(Self::All),
-            Own::Folder(checkout, ..) => Self::in_checkout(checkout, factory),
+            Own::Folder(checkout, ..) => Self::in_checkout(round.git, checkout, factory),
             Own::None => Ok(Self::None),
         }
     }
 
-    fn in_checkout<F: Files>(checkout: &Checkout, factory: &Factory<F>) -> Result<Self, CliError> {
+    fn in_checkout<F: Files>(
+        git: &Git,
+        checkout: &Checkout,
+        factory: &Factory<F>,
+    ) -> Result<Self, CliError> {
+        let Some(head) = checkout.head()? else {
+            return Ok(Self::None);
+        };
         let root = checkout.root().canonicalize().map_err(CliError::failed)?;
         let folder = factory
             .store
@@ -247,24 +254,23 @@ impl InGit {
         else {
             return Ok(Self::None);
         };
-        let prefix = match prefix {
-            "" => String::new(),
-            prefix => format!("{prefix}/"),
-        };
-        let archive = format!("{prefix}state/_archive");
-        if checkout.head()?.is_none()
-            || !checkout.ignored(std::slice::from_ref(&archive))?.is_empty()
-        {
-            return Ok(Self::None);
-        }
-        let edits = checkout.local_edits(&archive)?;
-        Ok(Self::AllBut(prefix, edits.into_iter().collect()))
+        let repository = Arc::new(Repository::of_checkout(git, checkout, None)?);
+        Ok(match repository.tree(&head)?.folder(prefix)? {
+            Some(folder) => {
+                let shown = factory.store.path().to_owned();
+                Self::Commit(CommittedFiles::open(folder, shown).map_err(CliError::failed)?)
+            }
+            None => Self::None,
+        })
     }
 
-    fn has(&self, path: &str) -> bool {
+    fn has<F: Files>(&self, factory: &Factory<F>, path: &str) -> bool {
         match self {
             Self::All => true,
-            Self::AllBut(prefix, edits) => !edits.contains(&format!("{prefix}{path}")),
+            Self::Commit(files) => match (files.read(path), factory.store.read(path)) {
+                (Ok(Some(committed)), Ok(Some(here))) => committed == here,
+                _ => false,
+            },
             Self::None => false,
         }
     }

@@ -2,7 +2,7 @@
 
 use clap::Args;
 use imgfac_model::{ImageName, exit, nearest};
-use imgfac_state::{ArchiveError, Archived, ArchivedState, Files, Moment};
+use imgfac_state::{ArchiveError, Archived, ArchivedState, Files, Moment, REPLACED};
 
 use crate::args::{Format, FormatArg};
 use crate::commands::archive::BY_HAND;
@@ -62,6 +62,15 @@ impl Operation for RestoreArgs {
             .read_archive(&factory.store)
             .map_err(CliError::failed)?;
         let archived = find(&archive, &self.name)?;
+        // A second run must not undo the first.
+        let replaced = (archived.reason.as_deref()).is_some_and(|why| why.ends_with(REPLACED));
+        if replaced && self.new_name.is_none() && fleet.images.contains_key(&self.name) {
+            return Err(CliError::failed(format!(
+                "{} was restored already; {} is what it took the place of",
+                clean(&self.name),
+                archived.path
+            )));
+        }
         let ArchivedState::Image(stored) = &archived.state else {
             return Err(CliError::failed(ArchiveError::IsABase {
                 path: archived.path.clone(),
