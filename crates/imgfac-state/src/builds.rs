@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use imgfac_model::{BaseName, Digest, ImageName, ImageState, Reference, Repository};
+use imgfac_model::{BaseName, Digest, ImageName, ImageState, Reference, Repository, base_slug};
 use imgfac_yaml::Value;
 
 use crate::fleet::Fleet;
@@ -102,8 +102,15 @@ pub(crate) fn follow_edges(
     for reference in bases.keys() {
         let ours = reference.to_string();
         let (key, old): (String, Vec<String>) = if managed.contains_key(reference.repository()) {
-            let names = known_as.get(reference).into_iter().flatten();
-            (ours, names.map(ToString::to_string).collect())
+            let known = known_as.get(reference).into_iter().flatten();
+            let mut old: Vec<String> = known.map(ToString::to_string).collect();
+            // Both may have been in the archive meanwhile: the base had its plain name then,
+            // unless it is the name of another one.
+            let plain = base_slug(reference);
+            if built_on.contains_key(&plain) && names.values().all(|name| name.as_str() != plain) {
+                old.push(plain);
+            }
+            (ours, old)
         } else if let Some(name) = names.get(reference) {
             (name.to_string(), vec![ours])
         } else {

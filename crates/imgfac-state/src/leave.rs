@@ -114,12 +114,12 @@ impl Fleet {
             }
         }
         for (image, bases) in ours {
-            let digest = match bases.as_slice() {
-                [one] => self
-                    .bases
-                    .get(one)
-                    .and_then(|base| base.state.current_digest.clone()),
-                _ => None,
+            let (tag, digest) = match bases.as_slice() {
+                [one] => self.bases.get(one).map_or((None, None), |base| {
+                    let tag = base.state.reference.tag().map(ToString::to_string);
+                    (tag, base.state.current_digest.clone())
+                }),
+                _ => (None, None),
             };
             for base in bases {
                 self.base_becomes_image(&base, &image, run);
@@ -127,7 +127,9 @@ impl Fleet {
             let Some(stored) = self.images.get_mut(image.as_str()) else {
                 continue;
             };
-            if stored.state.current_digest.is_none() {
+            // What its own tag points at was seen since it was built.
+            let same_tag = tag.is_some() && tag == stored.state.current_version;
+            if digest.is_some() && (stored.state.current_digest.is_none() || same_tag) {
                 stored.state.current_digest = digest;
             }
             // A run about this image alone may have told it, when the base could not leave yet.

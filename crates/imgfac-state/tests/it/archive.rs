@@ -596,6 +596,47 @@ fn a_base_hands_its_digest_on_and_gets_the_newest() {
     }
 }
 
+#[test]
+fn what_was_seen_of_a_base_is_known_of_the_image_that_comes_back() {
+    let factory = Factory::new(&format!("{X}{Y}"));
+    let y: &[(&str, Result<&[&str], &str>)] = &[("y", Ok(&["ghcr.io/acme/x:1"]))];
+    let both: &[(&str, Result<&[&str], &str>)] = &[("x", DEBIAN), y[0]];
+    factory.update(NOW, both);
+    let edit = |path: &str, old: &str, new: &str| {
+        let text = factory.read(path);
+        assert!(text.contains(old), "{text}");
+        factory.write(path, &text.replacen(old, new, 1));
+    };
+    let (image, base) = (
+        "state/images/x.yaml",
+        "state/base-images/ghcr.io-acme-x-1.yaml",
+    );
+    edit(image, "currentVersion: null", "currentVersion: \"1\"");
+    edit(image, "currentDigest: null", "currentDigest: sha256:a");
+    factory.add(
+        "state/images/y.yaml",
+        "builtOn: {ghcr.io/acme/x:1: sha256:a}\n",
+    );
+    factory.write("images.yaml", Y);
+    factory.update(NOW, y);
+    edit(base, "currentDigest: sha256:a", "currentDigest: sha256:d");
+    factory.write("images.yaml", &format!("{X}{Y}"));
+    factory.update(NOW, both);
+    assert!(factory.read(image).contains("\ncurrentDigest: sha256:d\n"));
+
+    // What was built on it is still known when all of them were in the archive meanwhile.
+    factory.write("images.yaml", Y);
+    factory.update(NOW, y);
+    let text = factory.read("state/images/y.yaml");
+    assert!(text.contains("  ghcr.io-acme-x-1: sha256:a\n"), "{text}");
+    factory.write("images.yaml", "[]\n");
+    factory.update(NOW, &[]);
+    factory.write("images.yaml", &format!("{X}{Y}"));
+    factory.update(NOW, both);
+    let text = factory.read("state/images/y.yaml");
+    assert!(text.contains("  ghcr.io/acme/x:1: sha256:a\n"), "{text}");
+}
+
 /// A state that is as deep as a file may be does not fit into another file.
 #[test]
 fn a_state_that_no_other_file_can_hold_goes_to_the_archive() {
