@@ -294,7 +294,7 @@ analysis: {image: 'X:Y:Z', gitSecret: a_b, githubHost: 'https://x', gitlabHost: 
     imgfac.yaml:3:60 invalid-value invalid branch: "-x" | expected the name of a branch, such as main or release/1.2
     imgfac.yaml:4:33 invalid-value invalid repository: "a" | expected owner/name, or group/sub/name on GitLab, without host or ".git"
     imgfac.yaml:4:40 invalid-value invalid workspace: it names no folder | expected DIR, or OWNER/NAME=DIR for the checkout of one repository
-    imgfac.yaml:5:24 invalid-value invalid address: "https://user:pw@host/x" | expected https://host/path, without user name and password
+    imgfac.yaml:5:24 invalid-value invalid address: "https://*******@host/x" | expected https://host/path, without user name and password
     imgfac.yaml:6:19 invalid-value invalid image: repository "X" must be lower-case | expected a container image such as ghcr.io/acme/imgfac:v1
     imgfac.yaml:6:39 invalid-value invalid Kubernetes name: "a_b" | expected lower-case letters, digits, "-" and "."
     imgfac.yaml:6:56 invalid-value invalid host: "https://x" | expected a host name such as github.example.com, without scheme or path

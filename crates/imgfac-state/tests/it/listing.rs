@@ -70,9 +70,6 @@ fn an_entry_leaves_and_comes_back() {
         dockerfile: Dockerfile
         buildArgs:
           A: "1"
-      rebuildDelay: 7d
-      autoRebuild: true
-      criticality: normal
       updates:
         - repo: acme/deploy
           branch: main
@@ -81,9 +78,6 @@ fn an_entry_leaves_and_comes_back() {
     - name: postgres
       registry: docker.io
       repository: library/postgres
-      rebuildDelay: 7d
-      autoRebuild: true
-      criticality: normal
       constraint: ">=16"
       allowTags: ^16
     "#);
