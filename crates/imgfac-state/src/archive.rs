@@ -73,6 +73,14 @@ impl Archived {
         }
     }
 
+    /// What orders the states of one name by their age, oldest first.
+    #[must_use]
+    pub fn age(&self) -> impl Ord + '_ {
+        // `NAME.10.yaml` came after `NAME.2.yaml`.
+        let path = self.path.as_str();
+        (self.archived_at.as_deref(), path.len(), path)
+    }
+
     /// Reads a file of the archive.
     fn read(path: &str, bytes: &[u8]) -> Result<Self, UnusableArchive> {
         let unusable = |reason: String| UnusableArchive {
@@ -166,16 +174,9 @@ impl Recalled {
                 ArchivedState::Image(_) => None,
             })
             .collect();
-        bases.sort_by_key(|(one, ..)| std::cmp::Reverse(age(one)));
+        bases.sort_by_key(|(one, ..)| std::cmp::Reverse(one.age()));
         bases
     }
-}
-
-/// Orders the archived states of one name by their age.
-pub(crate) fn age(archived: &Archived) -> (Option<&str>, usize, &str) {
-    // `NAME.10.yaml` came after `NAME.2.yaml`.
-    let path = archived.path.as_str();
-    (archived.archived_at.as_deref(), path.len(), path)
 }
 
 impl Fleet {

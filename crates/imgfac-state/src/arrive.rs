@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use imgfac_model::{BaseName, Code, Diagnostic, ImageName, ImageState, Reference, Repository};
 
-use crate::archive::{self, Recalled, age, come_back};
+use crate::archive::{self, Recalled, come_back};
 use crate::change::ChangeKind;
 use crate::confined::ReadError;
 use crate::enrolment::Enrolled;
@@ -158,7 +158,7 @@ impl Fleet {
         let mut candidates: Vec<_> = (self.recalled.images())
             .filter(|(archived, _)| archived.name == name.as_str())
             .collect();
-        candidates.sort_by_key(|(archived, _)| std::cmp::Reverse(age(archived)));
+        candidates.sort_by_key(|(archived, _)| std::cmp::Reverse(archived.age()));
         let mut first = None;
         for (archived, stored) in candidates {
             let differences = identity::differences(stored, &enrolled.enrolment);

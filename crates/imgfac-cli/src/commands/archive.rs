@@ -4,13 +4,13 @@ use clap::Args;
 use imgfac_model::{ImageName, exit, nearest};
 use imgfac_state::{ArchiveError, Files, Moment};
 
-use crate::args::{Format, FormatArg};
+use crate::args::FormatArg;
 use crate::commands::operation::{self, Applied, Operation, Round};
 use crate::commands::publish::PublishArgs;
 use crate::context::Context;
 use crate::error::CliError;
 use crate::factory::Factory;
-use crate::render::{self, CommitReport, Done, JsonDone};
+use crate::render::{CommitReport, Done};
 
 /// Take an image out of the fleet, and keep its state in the archive
 ///
@@ -96,11 +96,7 @@ impl Operation for ArchiveArgs {
         commit: Option<CommitReport>,
     ) -> Result<u8, CliError> {
         let done = Done::new(applied.changes, applied.files, false, commit);
-        match self.format.format {
-            Format::Json => render::json(context.out, &JsonDone::new(&done))?,
-            Format::Text if context.quiet => {}
-            Format::Text => render::done(context.out, &done)?,
-        }
+        operation::tell(context, self.format.format, &done)?;
         Ok(exit::DONE)
     }
 }

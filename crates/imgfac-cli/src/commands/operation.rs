@@ -4,13 +4,14 @@
 use imgfac_git::Git;
 use imgfac_state::{Change, FileChange, Files};
 
+use crate::args::Format;
 use crate::commands::publish::{self, PublishArgs};
 use crate::context::Context;
 use crate::discovery::Own;
 use crate::error::CliError;
 use crate::factory::{Access, Factory};
 use crate::git;
-use crate::render::CommitReport;
+use crate::render::{self, CommitReport, Done, JsonDone};
 
 /// Something that a run does to a factory directory.
 pub(crate) trait Operation {
@@ -67,6 +68,16 @@ pub(crate) struct Applied<O> {
     pub(crate) changes: Vec<Change>,
     /// The files that differ.
     pub(crate) files: Vec<FileChange>,
+}
+
+/// Says what a run did to state, for operations that have no more to say.
+pub(crate) fn tell(context: &mut Context<'_>, format: Format, done: &Done) -> Result<(), CliError> {
+    match format {
+        Format::Json => render::json(context.out, &JsonDone::new(done))?,
+        Format::Text if context.quiet => {}
+        Format::Text => render::done(context.out, done)?,
+    }
+    Ok(())
 }
 
 /// Does it, in the folder or by Git.

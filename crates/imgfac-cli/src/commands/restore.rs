@@ -4,14 +4,14 @@ use clap::Args;
 use imgfac_model::{ImageName, exit, nearest};
 use imgfac_state::{ArchiveError, Archived, ArchivedState, Files, Moment, REPLACED};
 
-use crate::args::{Format, FormatArg};
+use crate::args::FormatArg;
 use crate::commands::archive::BY_HAND;
 use crate::commands::operation::{self, Applied, Operation, Round};
 use crate::commands::publish::PublishArgs;
 use crate::context::Context;
 use crate::error::CliError;
 use crate::factory::Factory;
-use crate::render::{self, CommitReport, Done, JsonDone, WARNING, clean};
+use crate::render::{CommitReport, Done, WARNING, clean};
 
 /// Bring an image back from the archive
 ///
@@ -129,26 +129,16 @@ impl Operation for RestoreArgs {
             )?;
         }
         let done = Done::new(applied.changes, applied.files, false, commit);
-        match self.format.format {
-            Format::Json => render::json(context.out, &JsonDone::new(&done))?,
-            Format::Text if context.quiet => {}
-            Format::Text => render::done(context.out, &done)?,
-        }
+        operation::tell(context, self.format.format, &done)?;
         Ok(exit::DONE)
     }
-}
-
-/// Orders the states of one name: `NAME.10.yaml` came after `NAME.2.yaml`.
-fn age(archived: &Archived) -> (Option<&str>, usize, &str) {
-    let path = archived.path.as_str();
-    (archived.archived_at.as_deref(), path.len(), path)
 }
 
 /// The newest state of a name. An image goes before a base that was called the same.
 fn find<'a>(archive: &'a [Archived], name: &str) -> Result<&'a Archived, CliError> {
     let named = archive.iter().filter(|archived| archived.name == name);
     let is_image = |archived: &Archived| matches!(archived.state, ArchivedState::Image(_));
-    let newest = named.max_by_key(|archived| (is_image(archived), age(archived)));
+    let newest = named.max_by_key(|archived| (is_image(archived), archived.age()));
     newest.ok_or_else(|| {
         let known: Vec<&str> = archive
             .iter()
