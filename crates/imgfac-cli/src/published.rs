@@ -6,7 +6,7 @@ use std::thread;
 use std::time::Duration;
 
 use imgfac_model::{Digest, Enrolment, Reference, Registry};
-use imgfac_providers::{Options, Registries, RegistryError, Retry};
+use imgfac_providers::{DEFAULT_RETRY, Options, Registries, RegistryError, Retry};
 use imgfac_state::{Fleet, seen_digests};
 
 /// A job waits so long for it: what is recorded without it is good enough.
@@ -31,7 +31,7 @@ pub(crate) fn stood_on(
         retry: Retry {
             attempts: 2,
             budget: Duration::from_secs(4),
-            ..Retry::default()
+            ..DEFAULT_RETRY
         },
         ..Options::default()
     };

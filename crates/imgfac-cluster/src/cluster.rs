@@ -2,7 +2,7 @@
 
 use kube::Client;
 
-use crate::retry::{Budget, Retry};
+use crate::retry::{Budget, DEFAULT_RETRY, Retry};
 
 /// How a cluster is talked to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,7 +18,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             concurrency: 8,
-            retry: Retry::default(),
+            retry: DEFAULT_RETRY,
         }
     }
 }

@@ -59,6 +59,6 @@ pub use crate::{
     error::{Error, FieldConflict, Permission, RequestError},
     object::{Object, ObjectError, ObjectKey},
     report::{Applied, Counts, Outcome},
-    retry::Retry,
+    retry::{DEFAULT_RETRY, Retry},
     stop::Stop,
 };

@@ -36,5 +36,5 @@ pub use crate::{
     manifest::{Content, Descriptor, Manifest},
     registries::{Question, Registries},
     registry::{FindCredentials, Options, Registry},
-    retry::Retry,
+    retry::{DEFAULT_RETRY, Retry},
 };

@@ -17,7 +17,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::credentials::{Credentials, docker_config};
 use crate::error::RegistryError;
 use crate::manifest::{ACCEPTED, Manifest, digest_like};
-use crate::retry::{self, Retry, Waits};
+use crate::retry::{self, Budget, DEFAULT_RETRY, Retry};
 
 /// A manifest may be this long, in bytes: registries take no longer ones.
 const MANIFEST_LIMIT: u64 = 4 << 20;
@@ -51,7 +51,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             insecure: BTreeSet::new(),
-            retry: Retry::default(),
+            retry: DEFAULT_RETRY,
             timeout: Duration::from_secs(30),
             budget: None,
             credentials: Arc::new(docker_config),
@@ -92,7 +92,7 @@ pub struct Registry {
     credentials: OnceLock<Result<Credentials, String>>,
     /// The header that a repository was last read with.
     logins: Mutex<HashMap<String, HeaderValue>>,
-    waits: Waits,
+    waits: Budget,
     downloads: AtomicU32,
     /// Why it is not asked any more.
     closed: Mutex<Option<RegistryError>>,
@@ -192,7 +192,7 @@ impl Registry {
             base,
             credentials: OnceLock::new(),
             logins: Mutex::default(),
-            waits: Waits::new(&options.retry),
+            waits: Budget::new(&options.retry),
             downloads: AtomicU32::new(options.budget.unwrap_or(u32::MAX)),
             closed: Mutex::default(),
             options,

@@ -1,71 +1,18 @@
-//! How often and how long to try again, and when not.
+//! How often and how long a registry is asked again, and what it says of it.
 
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
+pub(crate) use imgfac_retry::Budget;
+pub use imgfac_retry::Retry;
 use jiff::Timestamp;
 
-/// When a registry is asked again: after a lost connection, 429 and 5xx.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Retry {
-    /// How often a request is sent at most.
-    pub attempts: usize,
-    /// The wait after the first attempt; it doubles, and up to once as much is added at random.
-    pub first: Duration,
-    /// The longest wait that is not of the registry's choosing.
-    pub longest: Duration,
-    /// How long all requests to one registry may wait together. One that asks for more in
-    /// `Retry-After` than is left is not waited for.
-    pub budget: Duration,
-}
-
-impl Default for Retry {
-    /// Four attempts within about 10 seconds; two minutes of waits for each registry.
-    fn default() -> Self {
-        Self {
-            attempts: 4,
-            first: Duration::from_secs(1),
-            longest: Duration::from_secs(30),
-            budget: Duration::from_secs(120),
-        }
-    }
-}
-
-impl Retry {
-    /// The waits between the attempts of one request.
-    pub(crate) fn waits(&self) -> ExponentialBackoff {
-        ExponentialBuilder::default()
-            .with_min_delay(self.first)
-            .with_max_delay(self.longest)
-            .with_max_times(self.attempts.saturating_sub(1))
-            .with_jitter()
-            .build()
-    }
-}
-
-/// What is left of [`Retry::budget`], shared by all requests to a registry.
-#[derive(Debug)]
-pub(crate) struct Waits(AtomicU64);
-
-impl Waits {
-    pub(crate) fn new(retry: &Retry) -> Self {
-        Self(AtomicU64::new(millis(retry.budget)))
-    }
-
-    /// Takes a wait out of the budget, if it is still in it.
-    pub(crate) fn spend(&self, wait: Duration) -> bool {
-        self.0
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| {
-                left.checked_sub(millis(wait))
-            })
-            .is_ok()
-    }
-}
-
-fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
-}
+/// Four attempts within about 10 seconds; two minutes of waits for each registry.
+pub const DEFAULT_RETRY: Retry = Retry {
+    attempts: 4,
+    first: Duration::from_secs(1),
+    longest: Duration::from_secs(30),
+    budget: Duration::from_secs(120),
+};
 
 /// `Retry-After`: seconds, or a date of HTTP.
 pub(crate) fn retry_after(header: &str, now: Timestamp) -> Option<Duration> {
@@ -123,23 +70,5 @@ mod tests {
         check("0", Some(0));
         check("", None);
         check("many", None);
-    }
-
-    #[test]
-    fn waits_double_and_their_sum_is_bounded() {
-        let retry = Retry {
-            longest: Duration::from_secs(3),
-            budget: Duration::from_secs(3),
-            ..Retry::default()
-        };
-        let waits: Vec<u64> = retry.waits().map(millis).collect();
-        assert_eq!(waits.len(), 3);
-        for (wait, least) in waits.iter().zip([1000, 2000, 3000]) {
-            assert!((least..=2 * least).contains(wait), "{waits:?}");
-        }
-        let left = Waits::new(&retry);
-        let spent = [2, 2, 1, 1].map(|seconds| left.spend(Duration::from_secs(seconds)));
-        assert_eq!(spent, [true, false, true, false]);
-        assert!(!left.spend(Duration::MAX));
     }
 }

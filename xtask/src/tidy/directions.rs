@@ -9,9 +9,10 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("imgfac-git", &[]),
     ("imgfac-dockerfile", &["imgfac-model"]),
     ("imgfac-graph", &["imgfac-model"]),
-    ("imgfac-cluster", &["imgfac-model"]),
+    ("imgfac-retry", &[]),
+    ("imgfac-cluster", &["imgfac-model", "imgfac-retry"]),
     ("imgfac-rebuild", &["imgfac-graph", "imgfac-model"]),
-    ("imgfac-providers", &["imgfac-model"]),
+    ("imgfac-providers", &["imgfac-model", "imgfac-retry"]),
     (
         "imgfac-state",
         &["imgfac-yaml", "imgfac-git", "imgfac-model"],

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use imgfac_cluster::{Applied, ApplyOptions, Error, Options, Outcome, RequestError, Retry, Stop};
+use imgfac_cluster::{
+    Applied, ApplyOptions, DEFAULT_RETRY, Error, Options, Outcome, RequestError, Retry, Stop,
+};
 use insta::assert_snapshot;
 use tokio::time::Instant;
 
@@ -116,7 +118,7 @@ fn all_waits_of_a_run_share_a_budget() {
     let options = Options {
         retry: Retry {
             budget: Duration::from_secs(100),
-            ..Retry::default()
+            ..DEFAULT_RETRY
         },
         ..Options::default()
     };
