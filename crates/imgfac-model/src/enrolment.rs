@@ -7,7 +7,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use crate::delay::Delay;
 use crate::name::ImageName;
 use crate::path::RelativePath;
-use crate::policy::{Criticality, SelectionStrategy, UpdateKind};
+use crate::policy::{Criticality, DelayClock, DigestSelection, SelectionStrategy, UpdateKind};
 use crate::reference::Repository;
 use crate::source::{Branch, RepoPath, Source};
 
@@ -34,6 +34,12 @@ pub struct Enrolment {
     /// of the factory.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub coordination_window: Option<Delay>,
+    /// Which digest of a base's tag it is rebuilt on.
+    #[serde(default)]
+    pub digest_selection: DigestSelection,
+    /// From when on an update of a base waits.
+    #[serde(default)]
+    pub delay_clock: DelayClock,
     /// Whether a rebuild may start without a person.
     #[serde(default = "yes")]
     pub auto_rebuild: bool,
@@ -97,6 +103,12 @@ pub struct Defaults {
     /// `coordinationWindow`; 30 minutes.
     #[serde(default = "half_an_hour")]
     pub coordination_window: Delay,
+    /// `digestSelection`; the newest.
+    #[serde(default)]
+    pub digest_selection: DigestSelection,
+    /// `delayClock`; since the first sight.
+    #[serde(default)]
+    pub delay_clock: DelayClock,
     /// `autoRebuild`; true.
     #[serde(default = "yes")]
     pub auto_rebuild: bool,
@@ -117,6 +129,8 @@ impl Default for Defaults {
             rebuild_delay: Delay::default(),
             cascade_delay: at_once(),
             coordination_window: half_an_hour(),
+            digest_selection: DigestSelection::default(),
+            delay_clock: DelayClock::default(),
             auto_rebuild: yes(),
             criticality: normal(),
             registry: docker_hub(),

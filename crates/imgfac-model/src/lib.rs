@@ -38,14 +38,14 @@ pub use crate::{
     name::{BaseName, IMAGE_NAME_LIMIT, ImageName, assign_base_names, base_slug},
     path::RelativePath,
     policy::{
-        BaseRole, Criticality, DiscoveryStatus, Provider, ReceiverKind, SelectionStrategy,
-        UpdateKind,
+        BaseRole, Criticality, DelayClock, DigestSelection, DiscoveryStatus, Provider,
+        ReceiverKind, SelectionStrategy, UpdateKind,
     },
     reference::{Digest, DigestError, Reference, ReferenceError, Repository, Tag, TagError},
     semver::{is_strict_version, is_version_range},
     settings::{
-        Analysis, Namespace, Registry, SecretName, Settings, StateRepository, WebhookReceiver,
-        Workspace,
+        Analysis, Namespace, Rebuilds, Registry, SecretName, Settings, StateRepository,
+        WebhookReceiver, Workspace,
     },
     source::{Branch, Host, Platform, RepoPath, Source, StageName, WebUrl, WorkflowFile},
     state::{BaseState, BaseUse, ImageState, ManagedBase, exact_tag},

@@ -97,6 +97,44 @@ choice! {
 }
 
 choice! {
+    /// Which digest of a base's tag an image is rebuilt on.
+    DigestSelection: "digest selection" {
+        /// The one that the tag has when the oldest update has waited for the delay: a base that
+        /// moves every day cannot put off a rebuild.
+        Newest = "newest",
+        /// The newest one that stayed on its tag for the whole delay. One that was withdrawn before
+        /// is never built on, and the build has to be told the digest. A tag that never rests for
+        /// so long causes no rebuild.
+        Settled = "settled",
+    }
+}
+
+impl Default for DigestSelection {
+    /// The newest.
+    fn default() -> Self {
+        Self::Newest
+    }
+}
+
+choice! {
+    /// From when on an update of a base waits.
+    DelayClock: "clock of the delay" {
+        /// Since it was first seen by us.
+        FirstSeen = "first-seen",
+        /// Since it was pushed, where the registry says when; else since it was first seen. A time
+        /// before the tag had the digest before, or after the first sight, is not believed.
+        Registry = "registry",
+    }
+}
+
+impl Default for DelayClock {
+    /// Our own.
+    fn default() -> Self {
+        Self::FirstSeen
+    }
+}
+
+choice! {
     /// How a consumer's file is kept current.
     UpdateKind: "kind of update" {
         /// The image of a kustomization.

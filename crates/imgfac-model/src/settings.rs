@@ -5,10 +5,12 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::delay::Delay;
 use crate::end_of_life::EndOfLife;
 use crate::enrolment::Defaults;
 use crate::path::RelativePath;
 use crate::policy::ReceiverKind;
+use crate::reference::Digest;
 use crate::source::{Branch, Host, RepoPath, WebUrl};
 use crate::text::{InvalidValue, text_newtype};
 
@@ -36,9 +38,42 @@ pub struct Settings {
     /// What a waiting rebuild polls; `None` is the API server of the cluster.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub probe: Option<WebUrl>,
+    /// How rebuilds are held in check.
+    #[serde(skip_serializing_if = "Rebuilds::is_default")]
+    pub rebuilds: Rebuilds,
     /// Until when base images are cared for.
     #[serde(skip_serializing_if = "EndOfLife::is_empty")]
     pub end_of_life: EndOfLife,
+}
+
+/// How rebuilds are held in check, whoever starts them.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Rebuilds {
+    /// How many may run at the same time; `None` is no limit, 0 starts none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_running: Option<u32>,
+    /// The same, from one source repository.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_per_repository: Option<u32>,
+    /// The same, to one registry.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_per_registry: Option<u32>,
+    /// How long a run may take before it counts as failed; `None` is six hours.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub run_limit: Option<Delay>,
+    /// Digests that nothing is built on.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub quarantine: Vec<Digest>,
+    /// Who may ask for an emergency, by their names in CI; empty is everybody.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub emergency_actors: Vec<String>,
+}
+
+impl Rebuilds {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// How a registry is asked.

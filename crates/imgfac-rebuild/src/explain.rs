@@ -2,10 +2,9 @@
 
 use std::fmt::Write as _;
 
-use imgfac_model::{Digest, ImageName, Reference};
+use imgfac_model::{DelayClock, Digest, ImageName, Reference};
 use jiff::SignedDuration;
 
-use crate::fleet::Clock;
 use crate::pending::{Cause, Wait};
 use crate::plan::{Decision, Plan};
 use crate::policy::STRIKES;
@@ -163,8 +162,8 @@ impl Plan {
 fn tell_cause(text: &mut String, cause: &Cause) {
     let (from, to) = (short(&cause.from), short(&cause.to));
     let clock = match cause.clock {
-        Clock::FirstSeen => "was first seen at",
-        Clock::Registry => "was pushed, as its registry says, at",
+        DelayClock::FirstSeen => "was first seen at",
+        DelayClock::Registry => "was pushed, as its registry says, at",
     };
     let length = length(cause.eligible_at.duration_since(cause.first_seen));
     let held = match cause.wait {

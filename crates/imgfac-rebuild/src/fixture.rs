@@ -12,13 +12,11 @@
 
 use std::collections::BTreeMap;
 
-use imgfac_model::{Criticality, Delay, Digest, ImageName, Reference};
+use imgfac_model::{Criticality, Delay, DelayClock, Digest, DigestSelection, ImageName, Reference};
 use jiff::Timestamp;
 
 use crate::Schedule;
-use crate::fleet::{
-    Base, Clock, Emergency, Fleet, Image, Outcome, Run, Select, Sighting, after, millis,
-};
+use crate::fleet::{Base, Emergency, Fleet, Image, Outcome, Run, Sighting, after, millis};
 use crate::identity::Identity;
 use crate::plan::{Decision, Plan, plan};
 use crate::policy::Policy;
@@ -127,8 +125,8 @@ fn set(image: &mut Image, text: &str) {
         "window" => image.schedule.window = delay(),
         "auto" => image.schedule.auto = value == "yes",
         "criticality" => image.schedule.criticality = value.parse().unwrap(),
-        "select" => image.select = Select::Settled,
-        "clock" => image.clock = Clock::Registry,
+        "select" => image.select = DigestSelection::Settled,
+        "clock" => image.clock = DelayClock::Registry,
         "registry" => image.registry = value.into(),
         "repository" => image.repository = value.into(),
         "commit" => image.source_commit = Some(value.into()),
@@ -238,7 +236,7 @@ fn line(it: &Decision) -> String {
         let base = cause.base.familiar();
         let (from, to) = (letter(&cause.from), letter(&cause.to));
         line += &format!(", {base} {from}>{to} since {}", time(cause.first_seen));
-        if cause.clock == Clock::Registry {
+        if cause.clock == DelayClock::Registry {
             line += " (registry)";
         }
     }

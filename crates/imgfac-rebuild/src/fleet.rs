@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use imgfac_graph::{Kind, Policy as Schedule};
-use imgfac_model::{Digest, ImageName, Reference};
+use imgfac_model::{DelayClock, Digest, DigestSelection, ImageName, Reference};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::identity::Identity;
@@ -23,9 +23,9 @@ pub struct Image {
     /// Its delays, and how much it matters.
     pub schedule: Schedule,
     /// Which digest of a tag it is rebuilt on.
-    pub select: Select,
+    pub select: DigestSelection,
     /// From when on an update waits.
-    pub clock: Clock,
+    pub clock: DelayClock,
     /// The registry that its builds push to, for caps.
     pub registry: String,
     /// The repository whose builds make it, host included, for caps.
@@ -74,41 +74,6 @@ pub struct Sighting {
     /// When the registry says that it was pushed. Never the `created` of the image, which its
     /// publisher can choose.
     pub pushed: Option<Timestamp>,
-}
-
-/// Which digest of a tag an image is rebuilt on.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Select {
-    /// The one that the tag has when the oldest update has waited for the delay: a base that moves
-    /// every day cannot put off a rebuild.
-    #[default]
-    Newest,
-    /// The newest one that stayed on its tag for the whole delay. One that was withdrawn before is
-    /// never built on, and the build has to be told the digest. A tag that never rests for so long
-    /// causes no rebuild.
-    Settled,
-}
-
-/// From when on an update waits.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Clock {
-    /// Since it was first seen by us.
-    #[default]
-    FirstSeen,
-    /// Since it was pushed, where the registry says when; else since it was first seen. A time
-    /// before the tag had the digest before, or after the first sight, is not believed.
-    Registry,
-}
-
-impl Clock {
-    /// The written form.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::FirstSeen => "first-seen",
-            Self::Registry => "registry",
-        }
-    }
 }
 
 /// A rebuild that was asked for.
@@ -160,8 +125,8 @@ impl Image {
     pub fn new(schedule: Schedule) -> Self {
         Self {
             schedule,
-            select: Select::default(),
-            clock: Clock::default(),
+            select: DigestSelection::default(),
+            clock: DelayClock::default(),
             registry: String::new(),
             repository: String::new(),
             source_commit: None,

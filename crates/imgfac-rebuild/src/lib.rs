@@ -71,7 +71,7 @@ pub use imgfac_graph::Policy as Schedule;
 
 pub use crate::{
     difference::{Difference, Verdict},
-    fleet::{Base, Clock, Emergency, Fleet, Image, Outcome, Run, Select, Sighting},
+    fleet::{Base, Emergency, Fleet, Image, Outcome, Run, Sighting},
     identity::Identity,
     json::json,
     pending::{Behind, Cause, Wait},

@@ -1,9 +1,9 @@
 //! Which updates an image lacks, and since when.
 
-use imgfac_model::{Digest, Reference};
+use imgfac_model::{DelayClock, Digest, DigestSelection, Reference};
 use jiff::{SignedDuration, Timestamp};
 
-use crate::fleet::{Base, Clock, Fleet, Image, Outcome, Select, Sighting, after, millis};
+use crate::fleet::{Base, Fleet, Image, Outcome, Sighting, after, millis};
 use crate::policy::Policy;
 
 /// An update that an image lacks.
@@ -18,7 +18,7 @@ pub struct Cause {
     /// From when on the update waits: the oldest one of this base that the image lacks.
     pub first_seen: Timestamp,
     /// Which clock says so.
-    pub clock: Clock,
+    pub clock: DelayClock,
     /// When it may start a rebuild.
     pub eligible_at: Timestamp,
     /// Why not earlier.
@@ -84,14 +84,14 @@ pub(crate) fn outlook(
         return stay(policy, from);
     }
     let wait = millis(image.schedule.wait_millis(fleet.kind(base)));
-    let times: Vec<(Timestamp, Clock)> = (0..seen.len())
+    let times: Vec<(Timestamp, DelayClock)> = (0..seen.len())
         .map(|at| since(&seen, at, image.clock))
         .collect();
     let first = first_update(&seen, from, image.built_at);
     let usable = |at: &usize| !policy.quarantine.contains(&seen[*at].digest);
     let updates: Vec<usize> = (first..seen.len()).filter(usable).collect();
     let last = seen.len() - 1;
-    let cause = |to: usize, (first_seen, clock): (Timestamp, Clock), wait_for: Wait| Cause {
+    let cause = |to: usize, (first_seen, clock): (Timestamp, DelayClock), wait_for: Wait| Cause {
         base: reference.clone(),
         from: from.clone(),
         to: seen[to].digest.clone(),
@@ -101,17 +101,17 @@ pub(crate) fn outlook(
         wait: wait_for,
     };
     match image.select {
-        Select::Newest if !usable(&last) => Outlook {
+        DigestSelection::Newest if !usable(&last) => Outlook {
             target: Some(current.digest.clone()),
             quarantined: Some(current.digest.clone()),
             ..Outlook::default()
         },
-        Select::Newest => {
+        DigestSelection::Newest => {
             let oldest = updates.iter().map(|at| times[*at]).min();
             // What is older than all that is kept.
             let cut = seen.iter().all(|sighting| sighting.digest != *from);
             let recorded = base.pending_since.filter(|_| cut);
-            let recorded = recorded.map(|since| (since, Clock::FirstSeen));
+            let recorded = recorded.map(|since| (since, DelayClock::FirstSeen));
             let since = oldest.into_iter().chain(recorded).min();
             Outlook {
                 target: Some(current.digest.clone()),
@@ -119,7 +119,7 @@ pub(crate) fn outlook(
                 ..Outlook::default()
             }
         }
-        Select::Settled => {
+        DigestSelection::Settled => {
             let settles = |at: usize| after(times[at].0, wait);
             // The last one has not been replaced so far.
             let stays = |at: usize| at == last || seen[at + 1].first_seen >= settles(at);
@@ -179,16 +179,16 @@ fn first_update(seen: &[&Sighting], from: &Digest, built_at: Option<Timestamp>) 
 }
 
 /// From when on an update waits.
-fn since(seen: &[&Sighting], at: usize, clock: Clock) -> (Timestamp, Clock) {
+fn since(seen: &[&Sighting], at: usize, clock: DelayClock) -> (Timestamp, DelayClock) {
     let sighting = seen[at];
     match (clock, sighting.pushed) {
-        (Clock::Registry, Some(pushed)) => {
+        (DelayClock::Registry, Some(pushed)) => {
             // The tag pointed elsewhere until then.
             let earliest = at.checked_sub(1).map(|before| seen[before].first_seen);
             let pushed = earliest.map_or(pushed, |earliest| pushed.max(earliest));
-            (pushed.min(sighting.first_seen), Clock::Registry)
+            (pushed.min(sighting.first_seen), DelayClock::Registry)
         }
-        _ => (sighting.first_seen, Clock::FirstSeen),
+        _ => (sighting.first_seen, DelayClock::FirstSeen),
     }
 }
 

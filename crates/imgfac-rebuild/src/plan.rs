@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use imgfac_model::{Criticality, Digest, ImageName, Reference};
+use imgfac_model::{Criticality, Digest, DigestSelection, ImageName, Reference};
 use jiff::Timestamp;
 
-use crate::fleet::{Base, Emergency, Ended, Fleet, Image, Outcome, Select, after, millis};
+use crate::fleet::{Base, Emergency, Ended, Fleet, Image, Outcome, after, millis};
 use crate::identity::{Hash, Identity};
 use crate::order::{Order, carries};
 use crate::pending::{Cause, Outlook, Wait, behind, outlook, push_expected};
@@ -305,7 +305,7 @@ impl<'a> Planner<'a> {
                 identity,
                 causes,
                 bases,
-                bound: image.select == Select::Settled,
+                bound: image.select == DigestSelection::Settled,
                 emergency: emergency.cloned(),
                 failures: runs()
                     .filter(|(_, ended)| *ended != Ended::NotYet)
@@ -323,7 +323,12 @@ impl<'a> Planner<'a> {
     /// What a rebuild stands on, and the updates that it carries.
     ///
     /// Updates within a circle are carried, but start no rebuild: that would never end.
-    fn carried(&self, name: &ImageName, outlooks: &[Looked<'_>], select: Select) -> Carried {
+    fn carried(
+        &self,
+        name: &ImageName,
+        outlooks: &[Looked<'_>],
+        select: DigestSelection,
+    ) -> Carried {
         let mut carried = Carried::default();
         let mut causes: Vec<(&Cause, bool)> = Vec::new();
         for (reference, base, it) in outlooks {
@@ -336,7 +341,7 @@ impl<'a> Planner<'a> {
         }
         // Of digests that must settle, only those that did are built on.
         let settled = |(cause, _): &(&Cause, bool)| cause.eligible_at <= self.now;
-        if select == Select::Settled && causes.iter().any(|it| it.1 && settled(it)) {
+        if select == DigestSelection::Settled && causes.iter().any(|it| it.1 && settled(it)) {
             for (cause, _) in causes.iter().filter(|it| !settled(it)) {
                 let stays = cause.from.clone();
                 carried.bases.insert(cause.base.clone(), stays);

@@ -12,11 +12,11 @@
 
 use std::collections::BTreeMap;
 
-use imgfac_model::{Criticality, Delay, Digest, ImageName, Reference};
+use imgfac_model::{Criticality, Delay, Digest, DigestSelection, ImageName, Reference};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::Schedule;
-use crate::fleet::{Base, Fleet, Image, Outcome, Run, Select, after};
+use crate::fleet::{Base, Fleet, Image, Outcome, Run, after};
 use crate::plan::{Decision, Plan, plan};
 use crate::policy::Policy;
 
@@ -188,7 +188,7 @@ fn image(random: &mut Random, number: usize) -> Image {
         ][random.below(5)],
     });
     if random.below(10) == 0 {
-        image.select = Select::Settled;
+        image.select = DigestSelection::Settled;
     }
     image.registry = ["ghcr.io", "quay.io"][random.below(2)].into();
     image.repository = format!("github.com/acme/repository-{}", number / 5);

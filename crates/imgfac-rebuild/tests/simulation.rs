@@ -7,9 +7,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use imgfac_model::{Digest, ImageName, Reference};
+use imgfac_model::{Digest, DigestSelection, ImageName, Reference};
 use imgfac_rebuild::simulation::{Event, Scenario, World};
-use imgfac_rebuild::{Caps, Outcome, Policy, Select, Status};
+use imgfac_rebuild::{Caps, Outcome, Policy, Status};
 use jiff::{SignedDuration, Timestamp};
 
 /// What the watcher remembers, of his own.
@@ -70,7 +70,7 @@ impl Watcher {
             let mut eligible = (0..updates.len()).filter(|at| {
                 let until = updates.get(at + 1).map(|(replaced, _)| *replaced);
                 let stayed = until.is_none_or(|until| until >= updates[*at].0 + wait);
-                image.select == Select::Newest || stayed
+                image.select == DigestSelection::Newest || stayed
             });
             Some(updates[eligible.next()?].0 + wait)
         });

@@ -8,6 +8,7 @@ use imgfac_yaml::Value;
 use crate::fleet::Fleet;
 use crate::former;
 use crate::passage::Passage;
+use crate::runs;
 use crate::stored::Stored;
 use crate::update::Bases;
 
@@ -29,7 +30,7 @@ const OF_THE_PLACE: &[&str] = &[
     "previousDigest",
     "lastChecked",
     "lastUpdated",
-    "pendingRebuild",
+    runs::PENDING,
 ];
 
 impl Fleet {

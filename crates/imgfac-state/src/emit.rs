@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use imgfac_model::{
-    BaseName, BaseState, BaseUse, Enrolment, ImageState, Reference, SelectionStrategy, Source,
-    UpdateTarget,
+    BaseName, BaseState, BaseUse, DelayClock, DigestSelection, Enrolment, ImageState, Reference,
+    SelectionStrategy, Source, UpdateTarget,
 };
 use imgfac_yaml::{Emitter, Value};
 
@@ -148,6 +148,8 @@ pub(crate) fn enrollment(enrolled: &Enrolled) -> Value {
         rebuild_delay,
         cascade_delay,
         coordination_window,
+        digest_selection,
+        delay_clock,
         auto_rebuild,
         criticality,
         allow_tags,
@@ -168,6 +170,13 @@ pub(crate) fn enrollment(enrolled: &Enrolled) -> Value {
         ("coordinationWindow", coordination_window),
     ] {
         entries.extend(delay.as_ref().map(|delay| (key, text(&delay.to_string()))));
+    }
+    // What hardly anybody chooses is left out.
+    if *digest_selection != DigestSelection::default() {
+        entries.push(("digestSelection", text(digest_selection.as_str())));
+    }
+    if *delay_clock != DelayClock::default() {
+        entries.push(("delayClock", text(delay_clock.as_str())));
     }
     entries.push(("autoRebuild", Value::Plain(auto_rebuild.to_string())));
     entries.push(("criticality", text(criticality.as_str())));

@@ -1,9 +1,9 @@
 //! `images.yaml` and `images.d/*.yaml`: a list of entries, one for each enrolled image.
 
 use imgfac_model::{
-    Code, Criticality, Defaults, Diagnostic, Enrolment, ImageName, Platform, Provider,
-    RelativePath, Repository, SelectionStrategy, Source, Span, Tag, UpdateKind, UpdateTarget,
-    is_version_range,
+    Code, Criticality, Defaults, DelayClock, Diagnostic, DigestSelection, Enrolment, ImageName,
+    Platform, Provider, RelativePath, Repository, SelectionStrategy, Source, Span, Tag, UpdateKind,
+    UpdateTarget, is_version_range,
 };
 use imgfac_yaml::{Node, Value};
 
@@ -18,6 +18,8 @@ pub(crate) const ENTRY_KEYS: &[&str] = &[
     "rebuildDelay",
     "cascadeDelay",
     "coordinationWindow",
+    "digestSelection",
+    "delayClock",
     "autoRebuild",
     "criticality",
     "allowTags",
@@ -112,6 +114,12 @@ fn entry(node: &Node, decoder: &mut Decoder<'_>, defaults: &Defaults) -> Option<
         .unwrap_or_else(|| defaults.rebuild_delay.clone());
     let cascade_delay = fields.value(decoder, "cascadeDelay");
     let coordination_window = fields.value(decoder, "coordinationWindow");
+    let digest_selection = fields
+        .choice(decoder, "digestSelection", DigestSelection::ALL)
+        .unwrap_or(defaults.digest_selection);
+    let delay_clock = fields
+        .choice(decoder, "delayClock", DelayClock::ALL)
+        .unwrap_or(defaults.delay_clock);
     let auto_rebuild = fields
         .boolean(decoder, "autoRebuild")
         .unwrap_or(defaults.auto_rebuild);
@@ -147,6 +155,8 @@ fn entry(node: &Node, decoder: &mut Decoder<'_>, defaults: &Defaults) -> Option<
                 rebuild_delay,
                 cascade_delay,
                 coordination_window,
+                digest_selection,
+                delay_clock,
                 auto_rebuild,
                 criticality,
                 allow_tags,
@@ -487,7 +497,7 @@ fn regular_expression(node: &Node, decoder: &mut Decoder<'_>) -> Option<String> 
     Some(text)
 }
 
-fn one_line(node: &Node, what: &str, decoder: &mut Decoder<'_>) -> Option<String> {
+pub(crate) fn one_line(node: &Node, what: &str, decoder: &mut Decoder<'_>) -> Option<String> {
     let text = decoder.text(node, what)?;
     if text.is_empty() || text.len() > 1_024 || text.chars().any(char::is_control) {
         decoder.error(

@@ -43,6 +43,7 @@ mod passage;
 mod rebuilds;
 mod rename;
 mod renew;
+mod runs;
 mod schema;
 mod settings;
 mod store;
@@ -66,6 +67,7 @@ pub use crate::{
     passage::{Moment, Passage},
     rebuilds::usual_build_seconds,
     rename::RenameError,
+    runs::{Attempt, Rebuild, RebuildCause, RebuildEnd, RebuildOutcome, pending_since, rebuilds},
     schema::schemas,
     store::{FILE_LIMIT, FileChange, Files, Lock, Store, StoreError},
     stored::{Fields, Stored, Unusable},

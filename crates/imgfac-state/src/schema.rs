@@ -4,8 +4,8 @@
 //! same. What a schema cannot say, such as unique names, only `imgfac check` finds.
 
 use imgfac_model::{
-    BaseRole, Criticality, DiscoveryStatus, IMAGE_NAME_LIMIT, Provider, ReceiverKind,
-    SelectionStrategy, UpdateKind,
+    BaseRole, Criticality, DelayClock, DigestSelection, DiscoveryStatus, IMAGE_NAME_LIMIT,
+    Provider, ReceiverKind, SelectionStrategy, UpdateKind,
 };
 use serde_json::{Map, Value, json};
 
@@ -145,6 +145,8 @@ fn images() -> Value {
                 "description": "How long updates are gathered before they start one rebuild together; default 30m",
                 "oneOf": [{"type": "string", "pattern": DELAY}, {"const": 0}]
             },
+            "digestSelection": choice("The digest of a base that a rebuild stands on: the newest, or the newest that stayed on its tag for the whole delay; default newest", DigestSelection::ALL),
+            "delayClock": choice("From when on an update waits: since it was first seen, or since it was pushed where its registry says when; default first-seen", DelayClock::ALL),
             "autoRebuild": {"description": "false: only people start rebuilds; default true", "type": "boolean"},
             "criticality": choice("Which images are rebuilt first; default normal", Criticality::ALL),
             "allowTags": text("A regular expression for the tags to follow"),
@@ -171,6 +173,8 @@ fn settings() -> Value {
             "rebuildDelay": pattern("default 7d", DELAY),
             "cascadeDelay": pattern("How long an update of a managed base waits; default 0", DELAY),
             "coordinationWindow": pattern("How long updates are gathered for one rebuild; default 30m", DELAY),
+            "digestSelection": choice("default newest", DigestSelection::ALL),
+            "delayClock": choice("default first-seen", DelayClock::ALL),
             "autoRebuild": {"description": "default true", "type": "boolean"},
             "criticality": choice("default normal", Criticality::ALL),
             "registry": text("default docker.io"),
@@ -222,6 +226,27 @@ fn settings() -> Value {
             "secret": pattern("The Secret that the sender shares", SECRET),
         }),
     );
+    let limit = |of: &str| json!({"description": format!("How many may run at the same time{of}; 0 starts none; default no limit"), "type": "integer", "minimum": 0});
+    let rebuilds = object(
+        "How rebuilds are held in check",
+        &[],
+        json!({
+            "maxRunning": limit(""),
+            "maxPerRepository": limit(", from one source repository"),
+            "maxPerRegistry": limit(", to one registry"),
+            "runLimit": pattern("How long a run may take before it counts as failed; default 6h", DELAY),
+            "quarantine": {
+                "description": "Digests that nothing is built on, not even in an emergency",
+                "type": "array",
+                "items": {"type": "string"}
+            },
+            "emergencyActors": {
+                "description": "Who may ask for an emergency, by their names in CI; default everybody",
+                "type": "array",
+                "items": {"type": "string"}
+            },
+        }),
+    );
     let body = object(
         "Every setting has a default",
         &[],
@@ -242,6 +267,7 @@ fn settings() -> Value {
                 "items": receiver
             },
             "probe": pattern("What a waiting rebuild polls; default the API server of the cluster", "^https?://"),
+            "rebuilds": rebuilds,
             "endOfLife": {
                 "description": "The last day on which base images are cared for, by image; * in a tag stands for anything",
                 "type": "object",
@@ -290,7 +316,30 @@ fn image_state() -> Value {
     let rebuild = json!({
         "type": "object",
         "properties": {
-            "outcome": text("success when it went well"),
+            "identity": text("What was to be built: the same for every attempt at it"),
+            "reason": text("Why: base-update, retry, emergency or manual"),
+            "requestedAt": text("When it was decided, before the build was asked for"),
+            "sourceCommit": text("The commit that it was to be built from"),
+            "causes": {
+                "description": "The updates that it carries",
+                "type": "array",
+                "items": {
+                    "type": "object",
+                    "properties": {
+                        "base": text("The base"),
+                        "from": text("What the image was built on"),
+                        "to": text("What it was to be built on"),
+                        "firstSeen": text("When the oldest update of it was first seen"),
+                    }
+                }
+            },
+            "bases": texts("What it was to stand on"),
+            "run": text("The id of the run"),
+            "url": text("Where people find the run"),
+            "outcome": text("requested, running, success or failure"),
+            "endedAt": text("When it ended"),
+            "digest": text("What it published"),
+            "problem": text("Why it failed, or what is not known of it"),
             "durationSeconds": {"description": "How long the build took", "type": ["number", "string"]},
         }
     });
@@ -333,6 +382,7 @@ fn image_state() -> Value {
                 "type": ["array", "null"],
                 "items": rebuild
             },
+            "pendingRebuild": texts("Since when it lacks updates whose digests are no longer kept, by base"),
             "builtOn": texts("The digest of each image that it stands on: bases by name, images of ours by reference"),
             "lifecycle": lifecycle(),
             "formerBases": {
@@ -438,6 +488,10 @@ mod tests {
         assert_eq!(
             keys(&all, "/properties/defaults/properties"),
             sorted(settings::DEFAULTS_KEYS)
+        );
+        assert_eq!(
+            keys(&all, "/properties/rebuilds/properties"),
+            sorted(settings::REBUILDS_KEYS)
         );
         assert_eq!(
             keys(&all, "/properties/stateRepository/properties"),

@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 
 use imgfac_model::{
-    Analysis, Code, Criticality, Day, Defaults, Delay, Diagnostic, EndOfLife, ImagePattern,
-    ReceiverKind, Registry, Repository, SecretName, Settings, StateRepository, WebhookReceiver,
-    Workspace,
+    Analysis, Code, Criticality, Day, Defaults, Delay, DelayClock, Diagnostic, Digest,
+    DigestSelection, EndOfLife, ImagePattern, Rebuilds, ReceiverKind, Registry, Repository,
+    SecretName, Settings, StateRepository, WebhookReceiver, Workspace,
 };
 use imgfac_yaml::Node;
 
 use crate::decode::{Decoder, Fields};
+use crate::enrolment::one_line;
 
 /// The keys of `imgfac.yaml`.
 pub(crate) const SETTINGS_KEYS: &[&str] = &[
@@ -21,6 +22,7 @@ pub(crate) const SETTINGS_KEYS: &[&str] = &[
     "registries",
     "webhookReceivers",
     "probe",
+    "rebuilds",
     "endOfLife",
 ];
 /// The keys of `defaults`.
@@ -28,10 +30,21 @@ pub(crate) const DEFAULTS_KEYS: &[&str] = &[
     "rebuildDelay",
     "cascadeDelay",
     "coordinationWindow",
+    "digestSelection",
+    "delayClock",
     "autoRebuild",
     "criticality",
     "registry",
     "branch",
+];
+/// The keys of `rebuilds`.
+pub(crate) const REBUILDS_KEYS: &[&str] = &[
+    "maxRunning",
+    "maxPerRepository",
+    "maxPerRegistry",
+    "runLimit",
+    "quarantine",
+    "emergencyActors",
 ];
 /// The keys of `stateRepository`.
 pub(crate) const STATE_REPOSITORY_KEYS: &[&str] = &["url", "branch", "path"];
@@ -116,6 +129,15 @@ pub(crate) fn read(root: &Node, decoder: &mut Decoder<'_>) -> Settings {
         settings.webhook_receivers = receivers(node, decoder);
     }
     settings.probe = fields.value(decoder, "probe");
+    section(
+        &mut fields,
+        "rebuilds",
+        decoder,
+        REBUILDS_KEYS,
+        |keys, decoder| {
+            settings.rebuilds = rebuilds(keys, decoder);
+        },
+    );
     if let Some(node) = fields.get("endOfLife") {
         settings.end_of_life = end_of_life(node, decoder);
     }
@@ -139,7 +161,10 @@ fn registries(node: &Node, decoder: &mut Decoder<'_>) -> BTreeMap<String, Regist
         let settings = Registry {
             mirror: keys.get("mirror").and_then(|node| mirror(node, decoder)),
             insecure: keys.boolean(decoder, "insecure").unwrap_or_default(),
-            budget: keys.get("budget").and_then(|node| budget(node, decoder)),
+            budget: keys.get("budget").and_then(|node| {
+                let expected = "expected how many manifests a run may download, such as 50";
+                number(node, "budget", expected, decoder)
+            }),
         };
         keys.finish(decoder, REGISTRY_KEYS);
         match registry {
@@ -205,18 +230,64 @@ fn mirror(node: &Node, decoder: &mut Decoder<'_>) -> Option<String> {
     }
 }
 
-/// A number of manifests.
-fn budget(node: &Node, decoder: &mut Decoder<'_>) -> Option<u32> {
-    let number = decoder.text(node, "budget")?.parse().ok();
+/// A number that is not below nothing.
+fn number(node: &Node, what: &str, expected: &str, decoder: &mut Decoder<'_>) -> Option<u32> {
+    let number = decoder.text(node, what)?.parse().ok();
     if number.is_none() {
         decoder.error(
             Code::InvalidValue,
             node,
-            "invalid budget",
-            "expected how many manifests a run may download, such as 50",
+            format!("invalid {what}"),
+            expected,
         );
     }
     number
+}
+
+fn rebuilds(keys: &mut Fields<'_>, decoder: &mut Decoder<'_>) -> Rebuilds {
+    let mut limit = |key: &str, decoder: &mut Decoder<'_>| {
+        let expected =
+            "expected how many rebuilds may run at the same time, such as 5; 0 starts none";
+        keys.get(key)
+            .and_then(|node| number(node, key, expected, decoder))
+    };
+    let (max_running, max_per_repository, max_per_registry) = (
+        limit("maxRunning", decoder),
+        limit("maxPerRepository", decoder),
+        limit("maxPerRegistry", decoder),
+    );
+    let mut items = |key: &str, decoder: &mut Decoder<'_>| {
+        let node = keys.get(key)?;
+        decoder.items(node, key)
+    };
+    let quarantine = items("quarantine", decoder).unwrap_or_default().iter();
+    let quarantine = quarantine
+        .filter_map(|item| {
+            let text = decoder.text(item, "a digest")?;
+            let digest = Digest::parse(text);
+            if let Err(error) = &digest {
+                decoder.error(
+                    Code::InvalidValue,
+                    item,
+                    format!("invalid digest in quarantine: {error}"),
+                    "expected sha256: and 64 hexadecimal digits",
+                );
+            }
+            digest.ok()
+        })
+        .collect();
+    let actors = items("emergencyActors", decoder).unwrap_or_default().iter();
+    let emergency_actors = actors
+        .filter_map(|item| one_line(item, "emergencyActors", decoder))
+        .collect();
+    Rebuilds {
+        max_running,
+        max_per_repository,
+        max_per_registry,
+        run_limit: keys.value(decoder, "runLimit"),
+        quarantine,
+        emergency_actors,
+    }
 }
 
 fn receivers(node: &Node, decoder: &mut Decoder<'_>) -> Vec<WebhookReceiver> {
@@ -306,6 +377,12 @@ fn defaults(keys: &mut Fields<'_>, decoder: &mut Decoder<'_>) -> Defaults {
         coordination_window: keys
             .value(decoder, "coordinationWindow")
             .unwrap_or(default.coordination_window),
+        digest_selection: keys
+            .choice(decoder, "digestSelection", DigestSelection::ALL)
+            .unwrap_or(default.digest_selection),
+        delay_clock: keys
+            .choice(decoder, "delayClock", DelayClock::ALL)
+            .unwrap_or(default.delay_clock),
         auto_rebuild: keys
             .boolean(decoder, "autoRebuild")
             .unwrap_or(default.auto_rebuild),

@@ -71,6 +71,14 @@ impl Fields {
         Some(self.0.remove(at).1)
     }
 
+    /// The items of a list, to be changed; `None` when the key has none.
+    pub(crate) fn list_mut(&mut self, key: &str) -> Option<&mut Vec<Value>> {
+        match self.0.iter_mut().find(|(name, _)| name == key) {
+            Some((_, Value::List(items))) => Some(items),
+            _ => None,
+        }
+    }
+
     /// Adds an item to the list of a key. Something that is there and is no list becomes the first
     /// item, so that nothing is lost.
     pub fn append(&mut self, key: &str, item: Value) {

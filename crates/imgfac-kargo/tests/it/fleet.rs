@@ -70,6 +70,8 @@ pub(crate) fn external(name: &str, repository: &str) -> Enrolment {
         rebuild_delay: defaults.rebuild_delay,
         cascade_delay: None,
         coordination_window: None,
+        digest_selection: Default::default(),
+        delay_clock: Default::default(),
         auto_rebuild: defaults.auto_rebuild,
         criticality: defaults.criticality,
         allow_tags: None,

@@ -1,0 +1,416 @@
+//! Rebuilds that were asked for: the items of `rebuildHistory` that have an identity.
+//!
+//! An item is written before a build is asked for, and again when it is known to run and when it
+//! has ended: whoever finds it later knows what may have been sent.
+
+use std::collections::BTreeMap;
+
+use imgfac_model::{Digest, Reference};
+use imgfac_yaml::Value;
+
+use crate::change::{Change, ChangeKind};
+use crate::fleet::{Fleet, Subject};
+use crate::lifecycle::entry;
+use crate::stored::Fields;
+
+/// The field of an image that has its rebuilds.
+const HISTORY: &str = "rebuildHistory";
+
+/// The field of an image that says since when it lacks updates whose digests are not kept.
+pub(crate) const PENDING: &str = "pendingRebuild";
+
+/// So many rebuilds of an image are kept; the oldest go first.
+const KEPT: usize = 30;
+
+/// A rebuild that was asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rebuild {
+    /// What was to be built: the same for every attempt at it.
+    pub identity: String,
+    /// Why, as a word: `base-update`, `retry`, `emergency`, `manual`.
+    pub reason: String,
+    /// When it was decided, RFC 3339, which is before the build was asked for. With the identity
+    /// it tells one attempt from another.
+    pub requested_at: String,
+    /// The commit that it was to be built from, as far as it was known.
+    pub source_commit: Option<String>,
+    /// What it was to stand on: references with digests.
+    pub bases: BTreeMap<String, String>,
+    /// The updates that it carries.
+    pub causes: Vec<RebuildCause>,
+    /// The id of the run; `None` until that is known.
+    pub run: Option<String>,
+    /// Where people find the run.
+    pub url: Option<String>,
+    /// What became of it.
+    pub outcome: RebuildOutcome,
+    /// When it ended, RFC 3339.
+    pub ended_at: Option<String>,
+    /// The digest of what it published.
+    pub digest: Option<String>,
+    /// Why it failed, or what is not known of it.
+    pub problem: Option<String>,
+}
+
+/// An update that a rebuild carries.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RebuildCause {
+    /// The base, as the Dockerfile refers to it.
+    pub base: String,
+    /// What the image was built on.
+    pub from: String,
+    /// What it was to be built on.
+    pub to: String,
+    /// When the oldest update of it was first seen, RFC 3339.
+    pub first_seen: String,
+}
+
+/// What became of a rebuild.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RebuildOutcome {
+    /// It is to be asked for; nobody confirmed that it was.
+    Requested,
+    /// It was asked for, and is not known to have ended.
+    Running,
+    /// It made an image.
+    Success,
+    /// It did not.
+    Failure,
+}
+
+impl RebuildOutcome {
+    /// The written form.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Requested => "requested",
+            Self::Running => "running",
+            Self::Success => "success",
+            Self::Failure => "failure",
+        }
+    }
+
+    /// Whether it may still change.
+    #[must_use]
+    pub fn is_open(self) -> bool {
+        matches!(self, Self::Requested | Self::Running)
+    }
+}
+
+/// One attempt at a rebuild of an image.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Attempt {
+    /// The image.
+    pub image: String,
+    /// [`Rebuild::identity`].
+    pub identity: String,
+    /// [`Rebuild::requested_at`].
+    pub requested_at: String,
+}
+
+/// How a rebuild ended.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RebuildEnd {
+    /// When, RFC 3339.
+    pub at: String,
+    /// Why it failed; `None` when it went well.
+    pub failure: Option<String>,
+    /// How long the build took, if that is known.
+    pub duration_seconds: Option<u64>,
+    /// The digest of what it published, if that is known.
+    pub digest: Option<String>,
+    /// What is not known although it went well.
+    pub note: Option<String>,
+    /// What the image says that it stands on; where it says nothing, what it was told counts.
+    pub stood_on: BTreeMap<Reference, Digest>,
+}
+
+/// The rebuilds of an image that were asked for, oldest first. Items of other writers, which have
+/// no identity, are passed over.
+#[must_use]
+pub fn rebuilds(rest: &Fields) -> Vec<Rebuild> {
+    let Some(Value::List(items)) = rest.get(HISTORY) else {
+        return Vec::new();
+    };
+    items.iter().filter_map(rebuild).collect()
+}
+
+/// Since when an image lacks updates of a base, by reference, where the digests themselves are no
+/// longer kept.
+#[must_use]
+pub fn pending_since(rest: &Fields) -> BTreeMap<String, String> {
+    let Some(Value::Map(entries)) = rest.get(PENDING) else {
+        return BTreeMap::new();
+    };
+    let since = |(base, value): &(String, Value)| Some((base.clone(), words(value)?));
+    entries.iter().filter_map(since).collect()
+}
+
+fn words(value: &Value) -> Option<String> {
+    match value {
+        Value::Text(text) | Value::Plain(text) => Some(text.clone()),
+        _ => None,
+    }
+}
+
+fn rebuild(item: &Value) -> Option<Rebuild> {
+    let text = |key: &str| entry(item, key).and_then(words);
+    let bases = match entry(item, "bases") {
+        Some(Value::Map(bases)) => bases.as_slice(),
+        _ => &[],
+    };
+    let causes = match entry(item, "causes") {
+        Some(Value::List(causes)) => causes.as_slice(),
+        _ => &[],
+    };
+    Some(Rebuild {
+        identity: text("identity")?,
+        reason: text("reason").unwrap_or_default(),
+        requested_at: text("requestedAt")?,
+        source_commit: text("sourceCommit"),
+        bases: bases
+            .iter()
+            .filter_map(|(base, digest)| Some((base.clone(), words(digest)?)))
+            .collect(),
+        causes: causes.iter().filter_map(cause).collect(),
+        run: text("run"),
+        url: text("url"),
+        outcome: match text("outcome")?.as_str() {
+            "requested" => RebuildOutcome::Requested,
+            "running" => RebuildOutcome::Running,
+            "success" => RebuildOutcome::Success,
+            _ => RebuildOutcome::Failure,
+        },
+        ended_at: text("endedAt"),
+        digest: text("digest"),
+        problem: text("problem"),
+    })
+}
+
+fn cause(item: &Value) -> Option<RebuildCause> {
+    let text = |key: &str| entry(item, key).and_then(words);
+    Some(RebuildCause {
+        base: text("base")?,
+        from: text("from")?,
+        to: text("to")?,
+        first_seen: text("firstSeen")?,
+    })
+}
+
+fn written(rebuild: &Rebuild) -> Value {
+    let text = |text: &str| Value::Text(text.to_owned());
+    let mut fields: Vec<(String, Value)> = Vec::new();
+    let mut add = |key: &str, value: Value| fields.push((key.to_owned(), value));
+    add("identity", text(&rebuild.identity));
+    add("reason", text(&rebuild.reason));
+    add("requestedAt", text(&rebuild.requested_at));
+    if let Some(commit) = &rebuild.source_commit {
+        add("sourceCommit", text(commit));
+    }
+    if !rebuild.causes.is_empty() {
+        let cause = |cause: &RebuildCause| {
+            let pairs = [
+                ("base", &cause.base),
+                ("from", &cause.from),
+                ("to", &cause.to),
+                ("firstSeen", &cause.first_seen),
+            ];
+            let pairs = pairs.map(|(key, value)| (key.to_owned(), text(value)));
+            Value::Map(pairs.into())
+        };
+        add(
+            "causes",
+            Value::List(rebuild.causes.iter().map(cause).collect()),
+        );
+    }
+    if !rebuild.bases.is_empty() {
+        let bases = rebuild.bases.iter();
+        let bases = bases.map(|(base, digest)| (base.clone(), text(digest)));
+        add("bases", Value::Map(bases.collect()));
+    }
+    for (key, value) in [("run", &rebuild.run), ("url", &rebuild.url)] {
+        if let Some(value) = value {
+            add(key, text(value));
+        }
+    }
+    add("outcome", text(rebuild.outcome.as_str()));
+    for (key, value) in [
+        ("endedAt", &rebuild.ended_at),
+        ("digest", &rebuild.digest),
+        ("problem", &rebuild.problem),
+    ] {
+        if let Some(value) = value {
+            add(key, text(value));
+        }
+    }
+    Value::Map(fields)
+}
+
+/// Sets keys of an item, and takes those out that have no value; others stay as they are.
+fn set(item: &mut Value, keys: &[(&str, Option<Value>)]) {
+    let Value::Map(fields) = item else {
+        return;
+    };
+    for (key, value) in keys {
+        let at = fields.iter().position(|(name, _)| name == key);
+        match (at, value) {
+            (Some(at), Some(value)) => fields[at].1 = value.clone(),
+            (Some(at), None) => drop(fields.remove(at)),
+            (None, Some(value)) => fields.push(((*key).to_owned(), value.clone())),
+            (None, None) => {}
+        }
+    }
+}
+
+impl Fleet {
+    /// Records that a rebuild is to be asked for, before it is. `None` when there is no such image
+    /// or its file cannot be used: nothing may be asked for then.
+    pub fn rebuild_requested(&mut self, image: &str, rebuild: &Rebuild) -> Option<Change> {
+        let stored = self.images.get_mut(image)?;
+        stored.rest.append(HISTORY, written(rebuild));
+        if let Some(Value::List(items)) = stored.rest.get(HISTORY) {
+            let mut surplus = items.len().saturating_sub(KEPT);
+            let mut items = items.clone();
+            items.retain(|item| {
+                let open = self::rebuild(item).is_some_and(|it| it.outcome.is_open());
+                let goes = surplus > 0 && !open;
+                surplus -= usize::from(goes);
+                !goes
+            });
+            stored.rest.set(HISTORY, Value::List(items));
+        }
+        Some(changed(
+            image,
+            format!("rebuild requested: {}", why(rebuild)),
+        ))
+    }
+
+    /// Records that a build was started, and where to find it if that is known. `None` when there
+    /// is no such attempt that may still change.
+    pub fn rebuild_started(
+        &mut self,
+        attempt: &Attempt,
+        run: Option<&str>,
+        url: Option<&str>,
+    ) -> Option<Change> {
+        let item = self.open_attempt(attempt)?;
+        let before = item.clone();
+        let text = |text: &str| Value::Text(text.to_owned());
+        let mut keys = vec![("outcome", Some(text(RebuildOutcome::Running.as_str())))];
+        if let Some(run) = run {
+            keys.push(("run", Some(text(run))));
+        }
+        if let Some(url) = url {
+            keys.push(("url", Some(text(url))));
+        }
+        set(item, &keys);
+        let details = match (url, run) {
+            (Some(place), _) | (None, Some(place)) => format!("rebuild started: {place}"),
+            (None, None) => "rebuild started".to_owned(),
+        };
+        (*item != before).then(|| changed(&attempt.image, details))
+    }
+
+    /// Records how a rebuild ended, and what the image stands on if it went well. `None` when
+    /// there is no such attempt that may still change.
+    pub fn rebuild_ended(&mut self, attempt: &Attempt, end: &RebuildEnd) -> Option<Change> {
+        let item = self.open_attempt(attempt)?;
+        let text = |text: &str| Value::Text(text.to_owned());
+        let outcome = match &end.failure {
+            Some(_) => RebuildOutcome::Failure,
+            None => RebuildOutcome::Success,
+        };
+        let problem = end.failure.as_ref().or(end.note.as_ref());
+        let seconds = end.duration_seconds;
+        set(
+            item,
+            &[
+                ("outcome", Some(text(outcome.as_str()))),
+                ("endedAt", Some(text(&end.at))),
+                (
+                    "durationSeconds",
+                    seconds.map(|seconds| Value::Plain(seconds.to_string())),
+                ),
+                ("digest", end.digest.as_deref().map(text)),
+                ("problem", problem.map(|problem| text(problem))),
+            ],
+        );
+        let rebuild = rebuild(item)?;
+        if let Some(failure) = &end.failure {
+            return Some(changed(
+                &attempt.image,
+                format!("rebuild failed: {failure}"),
+            ));
+        }
+        self.built_by(&attempt.image, &rebuild, end);
+        let what = end.digest.as_deref().unwrap_or("its digest is not known");
+        Some(changed(&attempt.image, format!("rebuilt: {what}")))
+    }
+
+    /// A rebuild went well: the image stands on what it says itself, else on what it was told.
+    fn built_by(&mut self, image: &str, rebuild: &Rebuild, end: &RebuildEnd) {
+        let names = self.bases_by_reference();
+        let Some(stored) = self.images.get_mut(image) else {
+            return;
+        };
+        let state = &mut stored.state;
+        let ours: Vec<&Reference> = state.managed_bases.iter().map(|it| &it.reference).collect();
+        let mut built_on = Vec::new();
+        for (base, told) in &rebuild.bases {
+            let Ok(reference) = Reference::parse(base) else {
+                continue;
+            };
+            // One that is pinned never moves.
+            if reference.digest().is_some() {
+                continue;
+            }
+            let key = match names.get(&reference) {
+                _ if ours.contains(&&reference) => base.clone(),
+                Some(name) if state.base_images.contains(name) => name.to_string(),
+                _ => continue,
+            };
+            let said = end.stood_on.get(&reference).map(Digest::to_string);
+            built_on.push((key, said.unwrap_or_else(|| told.clone())));
+        }
+        state.built_on.extend(built_on);
+        if let Some(digest) = &end.digest {
+            state.current_digest = Some(digest.clone());
+        }
+        state.last_built = Some(end.at.clone());
+        stored.rest.remove(PENDING);
+    }
+
+    fn open_attempt(&mut self, attempt: &Attempt) -> Option<&mut Value> {
+        let stored = self.images.get_mut(&attempt.image)?;
+        let items = stored.rest.list_mut(HISTORY)?;
+        items.iter_mut().rev().find(|item| {
+            rebuild(item).is_some_and(|it| {
+                it.identity == attempt.identity
+                    && it.requested_at == attempt.requested_at
+                    && it.outcome.is_open()
+            })
+        })
+    }
+}
+
+/// What a rebuild carries, in a few words.
+fn why(rebuild: &Rebuild) -> String {
+    let bases: Vec<String> = (rebuild.causes.iter())
+        .map(|cause| match Reference::parse(&cause.base) {
+            Ok(reference) => reference.familiar(),
+            Err(_) => cause.base.clone(),
+        })
+        .collect();
+    match bases.is_empty() {
+        true => rebuild.reason.clone(),
+        false => format!("{}, {}", rebuild.reason, bases.join(", ")),
+    }
+}
+
+fn changed(image: &str, detail: String) -> Change {
+    Change {
+        subject: Subject::Image(image.to_owned()),
+        kind: ChangeKind::Changed,
+        details: vec![detail],
+    }
+}
