@@ -13,6 +13,7 @@ mod factory;
 mod fleet_graph;
 mod git;
 mod published;
+mod rebuild_fleet;
 mod render;
 mod run;
 

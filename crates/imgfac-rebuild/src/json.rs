@@ -71,16 +71,21 @@ fn is_zero(number: &usize) -> bool {
     *number == 0
 }
 
-/// A plan as JSON.
+/// A plan as JSON, with those images that are wanted. Its identity is that of the whole plan.
 ///
 /// # Errors
 /// Never for a plan: all of it is text and numbers.
-pub fn json(plan: &Plan) -> serde_json::Result<String> {
+pub fn json(plan: &Plan, wanted: impl Fn(&Decision) -> bool) -> serde_json::Result<String> {
     serde_json::to_string_pretty(&Document {
         now: plan.now.to_string(),
         plan: plan.id().to_string(),
         wakes_at: plan.wakes_at.map(|at| at.to_string()),
-        images: plan.images.iter().map(image).collect(),
+        images: plan
+            .images
+            .iter()
+            .filter(|it| wanted(it))
+            .map(image)
+            .collect(),
     })
 }
 
@@ -159,7 +164,7 @@ mod tests {
              image pin : node:22@a
              run low 8d..8d1h failed node:22=b",
         );
-        let json = json(&plan(&fleet, &policy, at("8d2h"))).unwrap();
+        let json = json(&plan(&fleet, &policy, at("8d2h")), |_| true).unwrap();
         insta::assert_snapshot!(json, @r#"
         {
           "now": "2026-01-09T02:00:00Z",

@@ -8,9 +8,11 @@ use imgfac_model::{
 };
 use imgfac_yaml::{Emitter, Value};
 
+use crate::emergency::EMERGENCY;
 use crate::enrolment::Enrolled;
 use crate::former;
 use crate::observation;
+use crate::runs;
 use crate::stored::{Fields, Stored};
 
 const HEADER: &str = "Written by `imgfac analyze`. Do not edit: images.yaml is where people write.";
@@ -76,7 +78,10 @@ pub(crate) fn image(name: &str, stored: &Stored<ImageState>) -> String {
     if !state.built_on.is_empty() {
         file.entry("builtOn", text_map(&state.built_on));
     }
-    file.section_of("Eligibility: what waits to be rebuilt", &["pendingRebuild"]);
+    file.section_of(
+        "Eligibility: what waits to be rebuilt",
+        &[runs::PENDING, EMERGENCY],
+    );
     file.section_of("History", &["rebuildHistory", "lifecycle"]);
     file.section_of(
         "The bases whose place it took, as they were",

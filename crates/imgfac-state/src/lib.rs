@@ -30,6 +30,7 @@ mod committed;
 mod configuration;
 mod confined;
 mod decode;
+mod emergency;
 mod emit;
 mod enrolment;
 mod fleet;
@@ -59,6 +60,7 @@ pub use crate::{
     committed::CommittedFiles,
     configuration::{Configuration, ConfigurationError},
     confined::{ConfinedDir, ReadError},
+    emergency::{AUDIT, AskedEmergency, asked_emergency},
     enrolment::Enrolled,
     fleet::{Fleet, Subject, Unreadable},
     lifecycle::{Event, Kind, TRANSITIONS, Transition},

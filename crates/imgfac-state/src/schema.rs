@@ -383,6 +383,10 @@ fn image_state() -> Value {
                 "items": rebuild
             },
             "pendingRebuild": texts("Since when it lacks updates whose digests are no longer kept, by base"),
+            "emergency": {
+                "description": "The last emergency: askedAt, actor, reason, vulnerabilities",
+                "type": "object"
+            },
             "builtOn": texts("The digest of each image that it stands on: bases by name, images of ours by reference"),
             "lifecycle": lifecycle(),
             "formerBases": {

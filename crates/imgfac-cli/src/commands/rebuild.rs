@@ -1,63 +1,84 @@
-//! `imgfac rebuild --emergency`: images that cannot wait.
+//! `imgfac rebuild`: which images are rebuilt, when and why; and their rebuilds.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::io::{BufRead, IsTerminal as _};
+mod cluster;
+mod plan;
 
 use clap::{ArgGroup, Args};
-use imgfac_cluster::{Emergency, Options, Promoted};
-use imgfac_kargo::{Manifests, Purpose, Resource, Stage, Subject, resource_name};
-use imgfac_model::{Criticality, ImageName, exit};
-use imgfac_state::Fleet;
 
-use crate::args::{Format, FormatArg};
+use crate::args::FormatArg;
 use crate::cluster::ContextArg;
-use crate::commands::analyze::unknown_image;
-use crate::commands::graph::find;
-use crate::commands::synth::manifests;
 use crate::context::Context;
 use crate::error::CliError;
-use crate::factory::{Access, Factory};
-use crate::fleet_graph;
-use crate::render::{self, BOLD, DIM, RebuildOutcome, RebuildReport};
+use crate::render;
 
-/// Rebuild images at once, whatever their delays say
+/// Show which images are rebuilt, when and why; or rebuild them
 ///
-/// On a cluster with Kargo: writes the time of the emergency into the ConfigMap imgfac-overrides,
-/// which ends a wait that runs within ten minutes, and makes a Promotion, for the case that none
-/// does. The build is then told as always, with `emergency` as its reason, and later updates wait
-/// as always. Images with autoRebuild: false and images in a circle are rebuilt, too. The most
-/// critical begin, and among them those that others stand on. One image's failure stops no other.
+/// Without options it shows the plan: for each image whether it is up to date, waits, is due or
+/// blocked, since when and because of what. State says what images stand on and what was seen of
+/// that: imgfac analyze and imgfac observe keep it current.
+///
+/// With --emergency, on a cluster with Kargo: writes the time of the emergency into the ConfigMap
+/// imgfac-overrides, which ends a wait that runs within ten minutes, and makes a Promotion, for the
+/// case that none does. The build is then told as always, with `emergency` as its reason, and later
+/// updates wait as always. Images with autoRebuild: false and images in a circle are rebuilt, too.
+/// The most critical begin, and among them those that others stand on. One image's failure stops no
+/// other.
 #[derive(Debug, Args)]
-#[command(group(ArgGroup::new("which").args(["names", "base"]).required(true).multiple(true)))]
+#[command(
+    group = ArgGroup::new("mode").args(["plan", "explain", "emergency"]),
+    group = ArgGroup::new("which").args(["names", "base"]).multiple(true)
+)]
 pub(crate) struct RebuildArgs {
-    /// The images
+    /// The images; with --plan only these are shown
     #[arg(value_name = "NAME")]
     names: Vec<String>,
-    /// All images that need this base, themselves or through others
+    /// Show what is decided about every image; the default
+    #[arg(long)]
+    plan: bool,
+    /// Tell in sentences what is decided about an image, and why
+    #[arg(long, value_name = "NAME", conflicts_with = "names")]
+    explain: Option<String>,
+    /// With --emergency: all images that need this base, themselves or through others
     ///
     /// BASE is the name of an image, the name of a base as in state/base-images, or a reference
     /// such as node:22.
-    #[arg(long, value_name = "BASE")]
+    #[arg(long, value_name = "BASE", requires = "emergency")]
     base: Option<String>,
-    /// Overrule the delays, today's only way to ask for a rebuild
-    #[arg(long, required = true)]
+    /// Rebuild at once, whatever the delays say
+    #[arg(long, requires = "reason", requires = "which")]
     emergency: bool,
     /// Why, in one line; it stays on the Promotion as the annotation imgfac.dev/reason
-    #[arg(long, value_name = "TEXT", value_parser = reason)]
-    reason: String,
+    #[arg(long, value_name = "TEXT", value_parser = reason, requires = "emergency")]
+    reason: Option<String>,
     /// A vulnerability that the rebuild is for, such as CVE-2026-12345 or GHSA-…; goes with the reason
-    #[arg(long = "cve", value_name = "ID", value_delimiter = ',', value_parser = vulnerability)]
+    #[arg(long = "cve", value_name = "ID", value_delimiter = ',', value_parser = vulnerability, requires = "emergency")]
     vulnerabilities: Vec<String>,
     /// Do not ask
-    #[arg(short, long)]
+    #[arg(short, long, requires = "emergency")]
     yes: bool,
     /// Let the server check everything and change nothing
-    #[arg(long)]
+    #[arg(long, requires = "emergency")]
     dry_run: bool,
     #[command(flatten)]
     context: ContextArg,
     #[command(flatten)]
     format: FormatArg,
+}
+
+/// What somebody says who asks for an emergency.
+struct Asked<'a> {
+    reason: &'a str,
+    vulnerabilities: &'a [String],
+}
+
+impl Asked<'_> {
+    /// The reason, with the vulnerabilities.
+    fn full_reason(&self) -> String {
+        match self.vulnerabilities {
+            [] => self.reason.to_owned(),
+            ids => format!("{} ({})", self.reason, ids.join(", ")),
+        }
+    }
 }
 
 /// The longest reason, in characters: it is an annotation, and people read it in a list.
@@ -104,269 +125,19 @@ fn vulnerability(text: &str) -> Result<String, String> {
     }
 }
 
-/// An image that is to be rebuilt.
-struct Target {
-    name: ImageName,
-    criticality: Criticality,
-    wave: usize,
-    /// What starts it, or why nothing can.
-    trigger: Result<Trigger, String>,
-}
-
-struct Trigger {
-    stage: String,
-    /// Whose Freight the Stage takes, best first.
-    warehouses: Vec<String>,
-}
-
 pub(crate) fn run(context: &mut Context<'_>, args: RebuildArgs) -> Result<u8, CliError> {
-    let mut factory = Factory::open(context, Access::Read)?;
-    let fleet = factory.fleet()?;
-    let unreadable = factory.tell_unreadable(context, &fleet)?;
-    let targets = targets(context, &factory, &fleet, &args)?;
-    let full_reason = match args.vulnerabilities.as_slice() {
-        [] => args.reason.clone(),
-        ids => format!("{} ({})", args.reason, ids.join(", ")),
-    };
-    let possible = targets
-        .iter()
-        .filter(|target| target.trigger.is_ok())
-        .count();
-    if possible > 0
-        && !args.dry_run
-        && !args.yes
-        && !confirmed(context, &factory, &targets, &full_reason)?
-    {
-        return Err(CliError::failed("nothing was asked for"));
+    let format = args.format.format;
+    if let Some(name) = &args.explain {
+        return plan::explain(context, name, format);
     }
-    let now = Context::now()?.parse().map_err(CliError::failed)?;
-    let emergencies: Vec<Emergency> = targets
-        .iter()
-        .filter_map(|target| Some((target, target.trigger.as_ref().ok()?)))
-        .map(|(target, trigger)| Emergency {
-            namespace: factory.configuration.settings.namespace.clone(),
-            image: target.name.clone(),
-            stage: trigger.stage.clone(),
-            warehouses: trigger.warehouses.clone(),
-            reason: full_reason.clone(),
-            now,
-        })
-        .collect();
-    let answers = match emergencies.is_empty() {
-        true => Vec::new(),
-        false => args
-            .context
-            .run(Options::default(), async |cluster, stop| {
-                cluster.emergencies(&emergencies, args.dry_run, stop).await
-            })?,
-    };
-    let report = RebuildReport {
-        images: outcomes(targets, answers),
-        reason: full_reason,
-        dry_run: args.dry_run,
-    };
-    match args.format.format {
-        Format::Text => render::rebuilds(context.out, &report, context.quiet)?,
-        Format::Json => render::json(context.out, &report.to_json())?,
-    }
-    // Who stands on a base can only be said of those whose state can be read.
-    let partly = args.base.is_some() && !unreadable.is_empty();
-    Ok(match report.started() {
-        started if started == report.images.len() && !partly => exit::DONE,
-        0 if !report.images.is_empty() => exit::FAILED,
-        _ => exit::PARTLY,
-    })
-}
-
-/// The images that are meant, each once: the most critical first, then parents before children.
-fn targets(
-    context: &mut Context<'_>,
-    factory: &Factory,
-    fleet: &Fleet,
-    args: &RebuildArgs,
-) -> Result<Vec<Target>, CliError> {
-    let images = &factory.configuration.images;
-    let graph = fleet_graph::graph(&factory.configuration, fleet);
-    let mut names = BTreeSet::new();
-    for name in &args.names {
-        match images.get_key_value(name.as_str()) {
-            Some((name, _)) => names.insert(name),
-            None => return Err(unknown_image(images, name)),
+    if let (true, Some(reason)) = (args.emergency, &args.reason) {
+        let asked = Asked {
+            reason,
+            vulnerabilities: &args.vulnerabilities,
         };
+        return cluster::run(context, &args, &asked);
     }
-    let mut first = None;
-    if let Some(base) = &args.base {
-        let base = find(&graph, base)?;
-        let node = graph.node(base);
-        let purpose = match node.kind {
-            imgfac_graph::Kind::Base => Purpose::BaseWarehouse,
-            _ => Purpose::ImageWarehouse,
-        };
-        first = Some(resource_name(purpose, &node.name));
-        let cascade = graph.cascade(base);
-        let builds = cascade.builds.iter().map(|build| build.image);
-        let held = cascade.held.iter().map(|held| held.image);
-        let reached = builds.chain(held).chain(cascade.behind_held);
-        names.extend(reached.filter_map(|index| {
-            let (name, _) = images.get_key_value(graph.node(index).name.as_str())?;
-            Some(name)
-        }));
-        if names.is_empty() {
-            let label = render::clean(&node.label());
-            return Err(
-                CliError::failed(format!("no image is rebuilt by an update of {label}"))
-                    .with_hint("imgfac graph --cascade shows what an update means"),
-            );
-        }
-    }
-    // What is wrong elsewhere is no news now.
-    let mut nowhere = std::io::sink();
-    let manifests = manifests(&mut context.silent(&mut nowhere), factory, fleet)?;
-    let mut triggers = triggers(&manifests, first.as_deref());
-    let mut targets: Vec<Target> = names
-        .into_iter()
-        .map(|name| Target {
-            criticality: images[name].enrolment.criticality,
-            wave: graph
-                .image(name.as_str())
-                .and_then(|index| graph.order().wave(index))
-                .unwrap_or_default(),
-            trigger: triggers
-                .remove(name)
-                .ok_or_else(|| why_not(factory, fleet, &manifests, name)),
-            name: name.clone(),
-        })
-        .collect();
-    targets.sort_by(|a, b| (a.criticality, a.wave, &a.name).cmp(&(b.criticality, b.wave, &b.name)));
-    Ok(targets)
-}
-
-/// What starts the rebuild of each image. The Warehouse `first` comes first, where it is one of
-/// them.
-fn triggers<'m>(manifests: &'m Manifests, first: Option<&str>) -> BTreeMap<&'m ImageName, Trigger> {
-    let trigger = |stage: &Stage| {
-        let requested = stage.spec.requested_freight.iter();
-        let mut warehouses: Vec<String> = requested
-            .map(|requested| requested.origin.name.clone())
-            .collect();
-        warehouses.sort_by_key(|name| Some(name.as_str()) != first);
-        Trigger {
-            stage: stage.metadata.name.clone(),
-            warehouses,
-        }
-    };
-    let groups = manifests.groups.iter().filter_map(|group| {
-        let Subject::Image(name) = &group.subject else {
-            return None;
-        };
-        let wanted = resource_name(Purpose::TriggerStage, name.as_str());
-        let stage = group.resources.iter().find_map(|resource| match resource {
-            Resource::Stage(stage) if stage.metadata.name == wanted => Some(stage),
-            _ => None,
-        })?;
-        Some((name, trigger(stage)))
-    });
-    groups.collect()
-}
-
-/// Why an image has no Stage that rebuilds it.
-fn why_not(factory: &Factory, fleet: &Fleet, manifests: &Manifests, name: &ImageName) -> String {
-    let image = &factory.configuration.images[name];
-    if !image.enrolment.is_managed() {
-        return "it is external: it has no source, so others build it".into();
-    }
-    if fleet.unreadable_image(name.as_str()).is_some() {
-        return "its state file cannot be used: mend it first".into();
-    }
-    let mut problems = manifests
-        .problems
-        .iter()
-        .filter(|problem| matches!(&problem.subject, Subject::Image(subject) if subject == name));
-    if let Some(problem) = problems.next() {
-        return format!("it has no Stage that rebuilds it: {}", problem.message);
-    }
-    let stored = fleet.images.get(name.as_str()).map(|it| &it.state);
-    if stored.is_none_or(|state| state.base_images.is_empty() && state.managed_bases.is_empty()) {
-        return "no base of it is known, so it has no Stage that rebuilds it: after `imgfac sync`, if it has one, ask again; else start its build yourself".into();
-    }
-    "no update of a base means a rebuild of it, so it has no Stage that does: start its build yourself".into()
-}
-
-/// Asks a person, who sees what will happen. Where nobody can answer, `--yes` must have.
-fn confirmed(
-    context: &mut Context<'_>,
-    factory: &Factory,
-    targets: &[Target],
-    reason: &str,
-) -> Result<bool, CliError> {
-    if !(std::io::stdin().is_terminal() && std::io::stderr().is_terminal()) {
-        return Err(CliError::usage("an emergency needs somebody's consent")
-            .with_hint("add --yes where nobody can be asked, or try it with --dry-run"));
-    }
-    let namespace = &factory.configuration.settings.namespace;
-    let rows: Vec<Vec<String>> = targets
-        .iter()
-        .map(|target| {
-            let what = match &target.trigger {
-                Ok(trigger) => trigger.stage.clone(),
-                Err(why) => format!("not possible: {why}"),
-            };
-            vec![
-                target.name.to_string(),
-                target.criticality.to_string(),
-                render::clean(&what),
-            ]
-        })
-        .collect();
-    writeln!(
-        context.err,
-        "{BOLD}Emergency rebuild in the namespace {namespace}:{BOLD:#}"
-    )?;
-    for line in render::columns(&rows) {
-        writeln!(context.err, "  {line}")?;
-    }
-    writeln!(context.err, "{DIM}reason:{DIM:#} {}", render::clean(reason))?;
-    let possible = targets
-        .iter()
-        .filter(|target| target.trigger.is_ok())
-        .count();
-    write!(
-        context.err,
-        "Rebuild {} now? [y/N] ",
-        render::count(possible, "image")
-    )?;
-    context.err.flush()?;
-    said_yes(&mut std::io::stdin().lock()).map_err(CliError::failed)
-}
-
-fn said_yes(input: &mut impl BufRead) -> std::io::Result<bool> {
-    let mut answer = String::new();
-    input.read_line(&mut answer)?;
-    let answer = answer.trim().to_lowercase();
-    Ok(answer == "y" || answer == "yes")
-}
-
-/// Puts the answers of the cluster, one for each target that it was asked about, to the targets.
-fn outcomes(
-    targets: Vec<Target>,
-    answers: Vec<Result<Promoted, imgfac_cluster::Error>>,
-) -> Vec<(ImageName, RebuildOutcome)> {
-    let mut answers = answers.into_iter();
-    let outcome = |target: Target| {
-        let outcome = match target.trigger {
-            Err(why) => RebuildOutcome::Impossible(why),
-            Ok(trigger) => match answers.next() {
-                Some(Ok(promoted)) => RebuildOutcome::Started {
-                    stage: trigger.stage,
-                    promoted,
-                },
-                Some(Err(error)) => RebuildOutcome::Failed(error),
-                None => RebuildOutcome::NotAttempted,
-            },
-        };
-        (target.name, outcome)
-    };
-    targets.into_iter().map(outcome).collect()
+    plan::show(context, &args.names, format)
 }
 
 #[cfg(test)]
@@ -405,24 +176,6 @@ mod tests {
             "CVE-2026-٣٣٣٣",
         ] {
             assert!(vulnerability(bad).is_err(), "{bad:?}");
-        }
-    }
-
-    #[test]
-    fn only_yes_is_consent() {
-        for (answer, expected) in [
-            ("y\n", true),
-            (" YES \n", true),
-            ("\n", false),
-            ("", false),
-            ("no\n", false),
-            ("yep\n", false),
-        ] {
-            assert_eq!(
-                said_yes(&mut answer.as_bytes()).unwrap(),
-                expected,
-                "{answer:?}"
-            );
         }
     }
 }
