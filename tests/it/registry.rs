@@ -94,6 +94,7 @@ fn a_tag_that_moves_is_noticed() {
     --- stdout
     {
       "bases": 1,
+      "tags": 0,
       "failures": [],
       "changes": [
         {
@@ -127,6 +128,88 @@ fn a_tag_that_moves_is_noticed() {
         state.contains(&format!("previousDigest: {first}\n")),
         "{state}"
     );
+}
+
+#[test]
+fn a_tag_of_ours_that_others_stand_on_is_noticed() {
+    let sandbox = crate::sandbox();
+    let Some(registry) = RegistryServer::start(&sandbox) else {
+        return;
+    };
+    let host = registry.host();
+    let old = push(&sandbox, &registry, "acme/base:1", "old");
+    sandbox.write(
+        "images.yaml",
+        format!(
+            "- {{name: base, registry: '{host}', repository: acme/base, source: {{provider: github, repo: acme/base, dockerfile: base/Dockerfile}}}}
+- {{name: web, registry: '{host}', repository: acme/web, source: {{provider: github, repo: acme/web, dockerfile: web/Dockerfile}}}}\n"
+        ),
+    );
+    // A mirror of our own registry may be late; it is not asked.
+    sandbox.write(
+        "imgfac.yaml",
+        format!("registries: {{'{host}': {{insecure: true, mirror: mirror.invalid}}}}\nworkspaces: [all]\n"),
+    );
+    sandbox.write("all/base/Dockerfile", "FROM scratch\n");
+    sandbox.write(
+        "all/web/Dockerfile",
+        format!(
+            "FROM {host}/acme/base:1 AS a\nFROM {host}/acme/base:2@{old}\nCOPY --from=a /x /x\n"
+        ),
+    );
+    let analysed = sandbox.run(&["analyze"]);
+    assert_eq!(analysed.code, 0, "{analysed}");
+    assert_snapshot!(run(&sandbox, &registry, &["observe", "--all"]), @"
+    exit 3
+    --- stdout
+    1 image failed; what was known is kept:
+      failed  image  base  HOST has no tag 2 of acme/base; was it deleted or renamed? Dockerfiles that name it do not build any more
+
+      changed  image  base  tag 1 first seen at DIGEST; tag 2: HOST has no tag 2 of acme/base
+
+    Wrote 1 file: state/images/base.yaml
+    --- stderr
+    ");
+    push(&sandbox, &registry, "acme/base:1", "new");
+    push(&sandbox, &registry, "acme/base:2", "two");
+    assert_snapshot!(run(&sandbox, &registry, &["observe", "--all"]), @"
+    exit 0
+    --- stdout
+      changed  image  base  tag 1 moved from DIGEST to DIGEST; images that count as built on the old one: 1; tag 2 first seen at DIGEST
+
+    Wrote 2 files: state/images (2)
+    --- stderr
+    ");
+    assert_snapshot!(run(&sandbox, &registry, &["observe", "--all"]), @"
+    exit 0
+    --- stdout
+    Nothing changed, nothing written.
+    --- stderr
+    ");
+    let state = shown(&sandbox.read("state/images/base.yaml"), &registry);
+    let (_, tags) = state.split_once("observedTags:").unwrap();
+    assert_snapshot!(tags, @r#"
+
+    "1":
+      digests:
+        - digest: DIGEST
+          firstSeen: "2026-11-23T12:00:00Z"
+          lastSeen: "2026-11-23T12:00:00Z"
+        - digest: DIGEST
+          firstSeen: "2026-11-23T12:00:00Z"
+          lastSeen: "2026-11-23T12:00:00Z"
+    "2":
+      digests:
+        - digest: DIGEST
+          firstSeen: "2026-11-23T12:00:00Z"
+          lastSeen: "2026-11-23T12:00:00Z"
+    "#);
+    let state = shown(&sandbox.read("state/images/web.yaml"), &registry);
+    let (_, built_on) = state.split_once("builtOn:").unwrap();
+    assert_snapshot!(built_on, @"
+
+    HOST/acme/base:1: DIGEST
+    ");
 }
 
 #[test]

@@ -3,6 +3,7 @@
 //! [`main`] is the whole program, [`run`] the same with arguments of the caller. [`command`], [`schemas`] and [`transitions`] describe it
 //! for generated documentation.
 
+mod answers;
 mod args;
 mod cluster;
 mod commands;

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use imgfac_model::{Digest, Enrolment, Reference, Registry};
 use imgfac_providers::{DEFAULT_RETRY, Options, Registries, RegistryError, Retry};
-use imgfac_state::{Fleet, seen_digests};
+use imgfac_state::{Fleet, seen_digests, seen_tags};
 
 /// A job waits so long for it: what is recorded without it is good enough.
 const DEADLINE: Duration = Duration::from_secs(10);
@@ -96,9 +96,15 @@ fn known(fleet: &Fleet) -> Known {
     }
     for stored in fleet.images.values() {
         for base in &stored.state.managed_bases {
-            let parent = fleet.images.get(base.name.as_str());
-            if let Some(digest) = parent.and_then(|parent| parent.state.current_digest.as_ref()) {
-                note(&base.reference, digest);
+            let Some(parent) = fleet.images.get(base.name.as_str()) else {
+                continue;
+            };
+            let tag = base.reference.tag().map(|tag| tag.as_str());
+            let mut seen = seen_tags(&parent.rest);
+            let seen = tag.and_then(|tag| seen.remove(tag)).unwrap_or_default();
+            let seen = seen.into_iter().rev().map(|seen| seen.digest);
+            for digest in parent.state.current_digest.iter().cloned().chain(seen) {
+                note(&base.reference, &digest);
             }
         }
     }

@@ -24,13 +24,15 @@ pub struct Registries {
     clients: Mutex<BTreeMap<String, Result<Arc<Registry>, RegistryError>>>,
 }
 
-/// What is asked of a base.
+/// What is asked of an image that is watched.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Question {
     /// The image. What its tag points at is asked, and whether its digest is still there.
     pub reference: Reference,
     /// What the tag pointed at the last time.
     pub known: Option<Digest>,
+    /// Whether it is an image of ours, which is never asked of a mirror: that may not have it yet.
+    pub ours: bool,
 }
 
 impl Registries {
@@ -59,7 +61,21 @@ impl Registries {
         reference: &Reference,
         known: Option<&Digest>,
     ) -> Result<Digest, RegistryError> {
-        let (registry, path) = self.place(reference.repository())?;
+        let question = Question {
+            reference: reference.clone(),
+            known: known.cloned(),
+            ours: false,
+        };
+        self.answer(&question)
+    }
+
+    fn answer(&self, question: &Question) -> Result<Digest, RegistryError> {
+        let Question {
+            reference,
+            known,
+            ours,
+        } = question;
+        let (registry, path) = self.place(reference.repository(), *ours)?;
         if let Some(pinned) = reference.digest() {
             registry.has(&path, pinned).map_err(|error| match error {
                 RegistryError::NotFound {
@@ -78,7 +94,7 @@ impl Registries {
             }
         }
         match reference.tag() {
-            Some(tag) => registry.digest_of(&path, tag, known),
+            Some(tag) => registry.digest_of(&path, tag, known.as_ref()),
             // A canonical reference has a tag or a digest.
             None => Err(RegistryError::NotFound {
                 registry: registry.host.clone(),
@@ -97,15 +113,15 @@ impl Registries {
     ) -> Vec<Result<Digest, RegistryError>> {
         let mut hosts: BTreeMap<String, Vec<usize>> = BTreeMap::new();
         for (at, question) in questions.iter().enumerate() {
-            let host = self.asked(question.reference.repository());
+            let host = self.asked(question.reference.repository(), question.ours);
             hosts.entry(host).or_default().push(at);
         }
         let hosts: Vec<Vec<usize>> = hosts.into_values().collect();
         let answers = Mutex::new(BTreeMap::new());
         in_parallel(&hosts, HOSTS, &|questions_of_host| {
             in_parallel(questions_of_host, AT_ONE_HOST, &|at: &usize| {
-                if let Some(Question { reference, known }) = questions.get(*at) {
-                    let answer = self.digest_of(reference, known.as_ref());
+                if let Some(question) = questions.get(*at) {
+                    let answer = self.answer(question);
                     lock(&answers).insert(*at, answer);
                     answered();
                 }
@@ -129,9 +145,8 @@ impl Registries {
         digest: &Digest,
         platforms: &[Platform],
     ) -> Result<BTreeMap<Reference, Digest>, RegistryError> {
-        // An image of ours is never asked of a mirror, which may not have it yet.
-        let registry = self.client(repository.registry())?;
-        registry.stood_on(repository.path(), digest, platforms)
+        let (registry, path) = self.place(repository, true)?;
+        registry.stood_on(&path, digest, platforms)
     }
 
     /// Whether a digest is one of the images of an index.
@@ -145,7 +160,7 @@ impl Registries {
         index: &Digest,
         digest: &Digest,
     ) -> Result<bool, RegistryError> {
-        let (registry, path) = self.place(repository)?;
+        let (registry, path) = self.place(repository, false)?;
         let manifest = registry.manifest(&path, index)?;
         Ok(match manifest.content {
             crate::Content::Index(entries) => entries.iter().any(|entry| entry.digest == *digest),
@@ -154,8 +169,12 @@ impl Registries {
     }
 
     /// The registry that is asked about a repository, and the path there.
-    fn place(&self, repository: &Repository) -> Result<(Arc<Registry>, String), RegistryError> {
-        let Some(mirror) = self.mirror(repository) else {
+    fn place(
+        &self,
+        repository: &Repository,
+        ours: bool,
+    ) -> Result<(Arc<Registry>, String), RegistryError> {
+        let Some(mirror) = self.mirror(repository).filter(|_| !ours) else {
             let registry = self.client(repository.registry())?;
             return Ok((registry, repository.path().to_owned()));
         };
@@ -172,8 +191,9 @@ impl Registries {
     }
 
     /// The host that is asked about a repository.
-    fn asked(&self, repository: &Repository) -> String {
-        let place = self.mirror(repository).unwrap_or(repository.registry());
+    fn asked(&self, repository: &Repository, ours: bool) -> String {
+        let mirror = self.mirror(repository).filter(|_| !ours);
+        let place = mirror.unwrap_or(repository.registry());
         place.split('/').next().unwrap_or(place).to_owned()
     }
 

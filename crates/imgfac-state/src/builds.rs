@@ -10,6 +10,7 @@ use crate::former;
 use crate::passage::Passage;
 use crate::runs;
 use crate::stored::Stored;
+use crate::tags::OBSERVED_TAGS;
 use crate::update::Bases;
 
 /// A build that ended well.
@@ -27,6 +28,7 @@ pub struct Build {
 /// type: what was observed there, and what waits because of it.
 const OF_THE_PLACE: &[&str] = &[
     "digests",
+    OBSERVED_TAGS,
     "previousDigest",
     "lastChecked",
     "lastUpdated",

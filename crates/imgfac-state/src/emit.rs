@@ -14,6 +14,7 @@ use crate::former;
 use crate::observation;
 use crate::runs;
 use crate::stored::{Fields, Stored};
+use crate::tags;
 
 const HEADER: &str = "Written by `imgfac analyze`. Do not edit: images.yaml is where people write.";
 
@@ -79,6 +80,10 @@ pub(crate) fn image(name: &str, stored: &Stored<ImageState>) -> String {
         file.entry("builtOn", text_map(&state.built_on));
     }
     file.section_of(
+        "What its tags were seen to point at, with the times of it",
+        &[tags::OBSERVED_TAGS],
+    );
+    file.section_of(
         "Eligibility: what waits to be rebuilt",
         &[runs::PENDING, EMERGENCY],
     );
@@ -128,7 +133,10 @@ pub(crate) fn base(name: &BaseName, stored: &Stored<BaseState>) -> String {
     file.entry("currentDigest", optional(&state.current_digest));
     file.entry("lastUpdated", optional(&state.last_updated));
     file.entry("previousDigest", optional(&state.previous_digest));
-    file.section_of("Digests that were seen, with the times of it", &["digests"]);
+    file.section_of(
+        "Digests that were seen, with the times of it",
+        &[observation::DIGESTS],
+    );
     file.section_of(
         "Eligibility: when dependents may be rebuilt",
         &["rebuildEligibleAt"],

@@ -49,6 +49,7 @@ mod schema;
 mod settings;
 mod store;
 mod stored;
+mod tags;
 mod track;
 mod update;
 
@@ -73,5 +74,6 @@ pub use crate::{
     schema::schemas,
     store::{FILE_LIMIT, FileChange, Files, Lock, Store, StoreError},
     stored::{Fields, Stored, Unusable},
+    tags::{OwnTag, seen_tags, tag_errors},
     update::{Discovery, FoundBase, Update},
 };

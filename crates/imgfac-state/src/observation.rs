@@ -1,17 +1,20 @@
-//! What a tag was seen to point at: the digests of a base, and the times.
+//! What a tag was seen to point at: digests, and the times. Here of bases; `tags.rs` has the tags
+//! of our own images, of which the same is recorded.
 
-use imgfac_model::{BaseName, BaseState, Digest, Reference};
+use imgfac_model::{BaseName, BaseState, Digest, ImageState};
 use imgfac_yaml::Value;
 
 use crate::change::{Change, ChangeKind};
 use crate::fleet::{Fleet, Subject};
 use crate::stored::{Fields, Stored};
 
-/// So many digests of a base are kept, the oldest go first.
+/// So many digests of a tag are kept, the oldest go first.
 const KEPT: usize = 10;
 
-/// The field of a base that says why the last look at it failed.
+/// The field that says why the last look at a tag failed.
 pub(crate) const LAST_ERROR: &str = "lastError";
+/// The field that has what a tag was seen to point at.
+pub(crate) const DIGESTS: &str = "digests";
 
 /// A digest, and for how long a tag pointed at it. One that came back is there twice.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,7 +30,7 @@ pub struct SeenDigest {
 /// The digests that a base was seen to have, oldest first.
 #[must_use]
 pub fn seen_digests(rest: &Fields) -> Vec<SeenDigest> {
-    let Some(Value::List(entries)) = rest.get("digests") else {
+    let Some(Value::List(entries)) = rest.get(DIGESTS) else {
         return Vec::new();
     };
     let seen = |entry: &Value| {
@@ -40,7 +43,7 @@ pub fn seen_digests(rest: &Fields) -> Vec<SeenDigest> {
     entries.iter().filter_map(seen).collect()
 }
 
-/// Why it could not be found out what a base's tag points at.
+/// Why it could not be found out what a tag points at.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LastError {
     /// What went wrong the last time.
@@ -78,7 +81,13 @@ pub enum ObserveError {
         /// The name.
         name: BaseName,
     },
-    /// The base's file cannot be used.
+    /// No state is there of an image with the name.
+    #[error("nothing is known of an image called \"{name}\"")]
+    UnknownImage {
+        /// The name.
+        name: String,
+    },
+    /// The file of the base or image cannot be used.
     #[error("{path} cannot be used: {reason}")]
     Unreadable {
         /// The file.
@@ -116,22 +125,18 @@ impl Fleet {
             Some(_) => state.last_updated.replace(now.to_owned()),
             None => None,
         };
-        let mut details = vec![match &before {
-            Some(before) => format!("moved from {before} to {digest}"),
-            None => format!("first seen at {digest}"),
-        }];
+        let mut details = vec![moved(before.as_deref(), digest)];
         if before.is_some() {
             state.previous_digest.clone_from(&before);
         }
-        remember(stored, before.as_deref(), changed_at, digest, now);
+        remember(&mut stored.rest, before.as_deref(), changed_at, digest, now);
         let reference = stored.state.reference.clone();
         if let Some(before) = before {
-            let images = self.built_on_until_now(name, &reference, &before);
-            if images > 0 {
-                details.push(format!(
-                    "images that count as built on the old one: {images}"
-                ));
-            }
+            details.extend(self.built_on_until_now(&before, |state| {
+                let stands_on_it =
+                    state.base_images.contains(name) && !state.unused_bases.contains(&reference);
+                stands_on_it.then(|| name.to_string()).into_iter().collect()
+            }));
         }
         Ok(vec![changed(name, details)])
     }
@@ -149,15 +154,9 @@ impl Fleet {
         now: &str,
     ) -> Result<Vec<Change>, ObserveError> {
         let stored = self.observed(name)?;
-        let before = last_error(&stored.rest);
-        if before.as_ref().is_some_and(|error| error.reason == reason) {
+        if !note_error(&mut stored.rest, reason, now) {
             return Ok(Vec::new());
         }
-        let since = before.and_then(|error| error.since);
-        let since = since.unwrap_or_else(|| now.to_owned());
-        let entries = [("reason", reason), ("since", &since)];
-        let entries = entries.map(|(key, text)| (key.to_owned(), Value::Text(text.to_owned())));
-        stored.rest.set(LAST_ERROR, Value::Map(entries.into()));
         Ok(vec![changed(name, vec![reason.to_owned()])])
     }
 
@@ -168,7 +167,7 @@ impl Fleet {
     /// As [`Fleet::observe`].
     pub fn observe_reached(&mut self, name: &BaseName) -> Result<Vec<Change>, ObserveError> {
         let error = self.observed(name)?.rest.remove(LAST_ERROR);
-        let again = || changed(name, vec!["its registry answers again".to_owned()]);
+        let again = || changed(name, vec![AGAIN.to_owned()]);
         Ok(error.map(|_| again()).into_iter().collect())
     }
 
@@ -184,23 +183,49 @@ impl Fleet {
             .ok_or_else(|| ObserveError::Unknown { name: name.clone() })
     }
 
-    fn built_on_until_now(
+    /// Lets images whose build was never recorded count as built on a digest, and says how many
+    /// there are. `keys` are the entries of `builtOn` that an image would have for it.
+    pub(crate) fn built_on_until_now(
         &mut self,
-        base: &BaseName,
-        reference: &Reference,
         digest: &str,
-    ) -> usize {
+        keys: impl Fn(&ImageState) -> Vec<String>,
+    ) -> Option<String> {
         let mut images = 0;
         for Stored { state, .. } in self.images.values_mut() {
-            if state.base_images.contains(base) && !state.unused_bases.contains(reference) {
-                state.built_on.entry(base.to_string()).or_insert_with(|| {
-                    images += 1;
-                    digest.to_owned()
-                });
-            }
+            let mut keys = keys(state);
+            keys.retain(|key| !state.built_on.contains_key(key));
+            images += usize::from(!keys.is_empty());
+            let entries = keys.into_iter().map(|key| (key, digest.to_owned()));
+            state.built_on.extend(entries);
         }
-        images
+        (images > 0).then(|| format!("images that count as built on the old one: {images}"))
     }
+}
+
+/// What is said of a registry that answers again.
+pub(crate) const AGAIN: &str = "its registry answers again";
+
+/// What became of a tag, in words.
+pub(crate) fn moved(before: Option<&str>, digest: &Digest) -> String {
+    match before {
+        Some(before) => format!("moved from {before} to {digest}"),
+        None => format!("first seen at {digest}"),
+    }
+}
+
+/// Notes in a record why it could not be found out what a tag points at; `false` when that is no
+/// news. The time since when nothing could be found out stays.
+pub(crate) fn note_error(record: &mut Fields, reason: &str, now: &str) -> bool {
+    let before = last_error(record);
+    if before.as_ref().is_some_and(|error| error.reason == reason) {
+        return false;
+    }
+    let since = before.and_then(|error| error.since);
+    let since = since.unwrap_or_else(|| now.to_owned());
+    let entries = [("reason", reason), ("since", &since)];
+    let entries = entries.map(|(key, text)| (key.to_owned(), Value::Text(text.to_owned())));
+    record.set(LAST_ERROR, Value::Map(entries.into()));
+    true
 }
 
 fn changed(name: &BaseName, details: Vec<String>) -> Change {
@@ -213,14 +238,14 @@ fn changed(name: &BaseName, details: Vec<String>) -> Change {
 
 /// Ends the time of the digest before, and begins that of the new one. Entries that are there keep
 /// what else they say.
-fn remember<T>(
-    stored: &mut Stored<T>,
+pub(crate) fn remember(
+    record: &mut Fields,
     before: Option<&str>,
     before_since: Option<String>,
     digest: &Digest,
     now: &str,
 ) {
-    let mut entries = match stored.rest.get("digests") {
+    let mut entries = match record.get(DIGESTS) {
         Some(Value::List(entries)) => entries.clone(),
         _ => Vec::new(),
     };
@@ -246,5 +271,5 @@ fn remember<T>(
     ]));
     let surplus = entries.len().saturating_sub(KEPT);
     entries.drain(..surplus);
-    stored.rest.set("digests", Value::List(entries));
+    record.set(DIGESTS, Value::List(entries));
 }

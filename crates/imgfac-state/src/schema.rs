@@ -387,6 +387,14 @@ fn image_state() -> Value {
                 "description": "The last emergency: askedAt, actor, reason, vulnerabilities",
                 "type": "object"
             },
+            "observedTags": {
+                "description": "What its tags were seen to point at, by tag, where others stand on them",
+                "type": "object",
+                "additionalProperties": {
+                    "type": "object",
+                    "properties": {"digests": seen_digests(), "lastError": last_error()}
+                }
+            },
             "builtOn": texts("The digest of each image that it stands on: bases by name, images of ours by reference"),
             "lifecycle": lifecycle(),
             "formerBases": {
@@ -400,16 +408,32 @@ fn image_state() -> Value {
     )
 }
 
-fn base_state() -> Value {
-    let seen_digest = json!({
-        "type": "object",
-        "required": ["digest"],
-        "properties": {
-            "digest": text("What the tag pointed at"),
-            "firstSeen": text("When that was first seen"),
-            "lastSeen": text("When it was last seen, or seen to be replaced"),
+/// What is recorded of a tag that is watched.
+fn seen_digests() -> Value {
+    json!({
+        "description": "The last digests that the tag was seen to point at, oldest first",
+        "type": "array",
+        "items": {
+            "type": "object",
+            "required": ["digest"],
+            "properties": {
+                "digest": text("What the tag pointed at"),
+                "firstSeen": text("When that was first seen"),
+                "lastSeen": text("When it was last seen, or seen to be replaced"),
+            }
         }
-    });
+    })
+}
+
+fn last_error() -> Value {
+    json!({
+        "description": "Why the last look at it failed, and since when; absent when it went well",
+        "type": "object",
+        "properties": {"reason": text("What went wrong"), "since": text("Since when nothing could be found out")}
+    })
+}
+
+fn base_state() -> Value {
     state(
         "state/base-images/NAME.yaml of Image Factory",
         "What is known of a base image",
@@ -426,19 +450,11 @@ fn base_state() -> Value {
             "repoURL": text("Registry and repository"),
             "firstDiscovered": nullable("When a Dockerfile first named it"),
             "lastChecked": nullable("When its registry was last asked"),
-            "lastError": {
-                "description": "Why the last look at it failed, and since when; absent when it went well",
-                "type": "object",
-                "properties": {"reason": text("What went wrong"), "since": text("Since when nothing could be found out")}
-            },
+            "lastError": last_error(),
             "currentDigest": nullable("What the tag points at"),
             "lastUpdated": nullable("When that changed"),
             "previousDigest": nullable("What it pointed at before"),
-            "digests": {
-                "description": "The last digests that the tag was seen to point at, oldest first",
-                "type": "array",
-                "items": seen_digest
-            },
+            "digests": seen_digests(),
             "lifecycle": lifecycle(),
             "formerImages": {
                 "description": "The images that it was when they were enrolled: their whole states",

@@ -93,6 +93,19 @@ impl Fields {
         }
     }
 
+    /// The entries of a mapping; of anything else there are none.
+    pub(crate) fn of(value: &Value) -> Self {
+        match value {
+            Value::Map(entries) => Self(entries.clone()),
+            _ => Self::default(),
+        }
+    }
+
+    /// All of them as a mapping.
+    pub(crate) fn into_value(self) -> Value {
+        Value::Map(self.0)
+    }
+
     /// Every key and value.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Value)> {
         self.0.iter().map(|(key, value)| (key.as_str(), value))

@@ -1,11 +1,10 @@
 //! `imgfac observe`: digests to state.
 
-use std::collections::BTreeMap;
-
 use clap::{ArgGroup, Args};
-use imgfac_model::{BaseName, Digest, Registry, exit, nearest};
-use imgfac_providers::{Options, Question, Registries, RegistryError};
-use imgfac_state::{Change, Files, Fleet, ObserveError, Subject};
+use imgfac_model::{BaseName, Digest, exit, nearest};
+use imgfac_state::{Files, Fleet, ObserveError};
+
+use crate::answers::{Answers, Observed};
 
 use crate::args::{Format, FormatArg};
 use crate::commands::operation::{self, Applied, Operation, Round};
@@ -15,23 +14,24 @@ use crate::error::CliError;
 use crate::factory::Factory;
 use crate::render::{self, CommitReport, Done, JsonDone, JsonObserved};
 
-/// Record what the tags of base images point at
+/// Record what the tags that images stand on point at
 ///
 /// With --all the registries are asked, a few requests at a time and within their limits; see
 /// docs/registries.md. With --base and --digest nobody is asked: the jobs in a cluster run this for
 /// every digest that Kargo finds. The digest, when it was first seen and the one before go into
-/// state/base-images/NAME.yaml, with the last ten kept. The first digest of a base is no update.
-/// What is known already changes nothing.
+/// state/base-images/NAME.yaml, with the last ten kept. What tags of images of ours point at, where
+/// others stand on them, goes into observedTags of state/images/NAME.yaml. The first digest of a
+/// tag is no update. What is known already changes nothing.
 #[derive(Debug, Args)]
 #[command(
     group = ArgGroup::new("bases").required(true).args(["all", "base"]),
     after_help = "Examples:\n  imgfac observe --all --push\n  imgfac observe --base node-22 --digest sha256:… --push"
 )]
 pub(crate) struct ObserveArgs {
-    /// Ask the registries about all bases
+    /// Ask the registries about all bases, and all tags of ours that others stand on
     ///
-    /// A base that could not be asked about keeps what was known of it, has the reason as lastError
-    /// in its state, and makes the run end with 3.
+    /// A tag that could not be asked about keeps what was known of it, has the reason as lastError
+    /// in state, and makes the run end with 3.
     #[arg(long)]
     all: bool,
     /// The base, by its name in state/base-images
@@ -57,7 +57,7 @@ pub(crate) struct ObserveArgs {
 pub(crate) fn run(context: &mut Context<'_>, args: ObserveArgs) -> Result<u8, CliError> {
     let request = Request {
         args: &args,
-        answers: BTreeMap::new(),
+        answers: Answers::default(),
     };
     operation::run(context, request)
 }
@@ -65,14 +65,7 @@ pub(crate) fn run(context: &mut Context<'_>, args: ObserveArgs) -> Result<u8, Cl
 /// What a run is asked for, and what it was told so far.
 struct Request<'r> {
     args: &'r ObserveArgs,
-    answers: BTreeMap<BaseName, (Question, Result<Digest, RegistryError>)>,
-}
-
-/// What was found out.
-struct Observed {
-    /// How many bases there are.
-    bases: usize,
-    failures: Vec<(Subject, String)>,
+    answers: Answers,
 }
 
 impl Operation for Request<'_> {
@@ -98,23 +91,27 @@ impl Operation for Request<'_> {
     ) -> Result<Applied<Observed>, CliError> {
         let now = Context::now()?;
         let mut fleet = factory.fleet()?;
-        let (changes, failures) = match (&self.args.base, &self.args.digest) {
+        let mut observed = Observed {
+            bases: fleet.bases.len(),
+            ..Observed::default()
+        };
+        let changes = match (&self.args.base, &self.args.digest) {
             (Some(base), Some(digest)) => {
                 let changes = fleet.observe(base, digest, &now);
-                let changes = changes.map_err(|error| failed(error, &fleet))?;
-                (changes, Vec::new())
+                changes.map_err(|error| failed(error, &fleet))?
             }
             _ => {
+                let tags = fleet.own_tags();
+                observed.tags = tags.len();
                 let settings = &factory.configuration.settings.registries;
-                self.ask(settings, &fleet, context.progress);
-                self.record(&mut fleet, &now)
+                self.answers.ask(settings, &fleet, &tags, context.progress);
+                let (changes, failures) = self.answers.record(&mut fleet, &tags, &now);
+                observed.failures = failures;
+                changes
             }
         };
         Ok(Applied {
-            outcome: Observed {
-                bases: fleet.bases.len(),
-                failures,
-            },
+            outcome: observed,
             changes,
             files: fleet.changes(),
         })
@@ -127,85 +124,22 @@ impl Operation for Request<'_> {
         applied: Applied<Observed>,
         commit: Option<CommitReport>,
     ) -> Result<u8, CliError> {
-        let Observed { bases, failures } = applied.outcome;
+        let observed = applied.outcome;
+        let failures = &observed.failures;
         let done = Done::new(applied.changes, applied.files, self.args.check, commit);
         match self.args.format.format {
             Format::Json if self.args.all => {
-                render::json(context.out, &JsonObserved::new(bases, &failures, &done))?;
+                render::json(context.out, &JsonObserved::new(&observed, &done))?;
             }
             Format::Json => render::json(context.out, &JsonDone::new(&done))?,
             Format::Text if context.quiet && failures.is_empty() => {}
-            Format::Text => render::observed(context.out, &done, &failures)?,
+            Format::Text => render::observed(context.out, &done, failures)?,
         }
         Ok(match (failures.is_empty(), self.args.check) {
             (false, _) => exit::PARTLY,
             (true, true) if !done.is_empty() => exit::DIFFERENT,
             (true, _) => exit::DONE,
         })
-    }
-}
-
-impl Request<'_> {
-    /// Asks about the bases that were not asked about yet.
-    fn ask(&mut self, settings: &BTreeMap<String, Registry>, fleet: &Fleet, progress: bool) {
-        let mut names = Vec::new();
-        let mut questions = Vec::new();
-        for (name, stored) in &fleet.bases {
-            let reference = &stored.state.reference;
-            let asked = self.answers.get(name);
-            if fleet.unreadable_base(name.as_str()).is_some() {
-                continue;
-            }
-            if asked.is_some_and(|(question, _)| question.reference == *reference) {
-                continue;
-            }
-            let known = stored.state.current_digest.as_deref();
-            names.push(name.clone());
-            questions.push(Question {
-                reference: reference.clone(),
-                known: known.and_then(|known| Digest::parse(known).ok()),
-            });
-        }
-        let bar = render::progress_bar("Asking registries", questions.len(), progress);
-        let registries = Registries::new(settings, Options::default());
-        let answers = registries.digests_of(&questions, &|| bar.inc(1));
-        bar.finish_and_clear();
-        let answers = questions.into_iter().zip(answers);
-        self.answers.extend(names.into_iter().zip(answers));
-    }
-
-    /// Brings the answers into state.
-    fn record(&self, fleet: &mut Fleet, now: &str) -> (Vec<Change>, Vec<(Subject, String)>) {
-        let names: Vec<BaseName> = fleet.bases.keys().cloned().collect();
-        let mut changes = Vec::new();
-        let mut failures: Vec<(Subject, String)> = (fleet.unreadable.iter())
-            .filter(|file| matches!(file.subject, Subject::Base(_)))
-            .map(|file| {
-                let error = format!("{} cannot be used: {}", file.path, file.problem.reason);
-                (file.subject.clone(), error)
-            })
-            .collect();
-        for name in names {
-            let Some((question, answer)) = self.answers.get(&name) else {
-                continue;
-            };
-            let subject = Subject::Base(name.to_string());
-            let recorded = match answer {
-                // A digest without a tag never moves: that it is there is all.
-                Ok(_) if question.reference.tag().is_none() => fleet.observe_reached(&name),
-                Ok(digest) => fleet.observe(&name, digest, now),
-                Err(error) => {
-                    failures.push((subject.clone(), format!("{error}; {}", error.remedy())));
-                    fleet.observe_failed(&name, &error.to_string(), now)
-                }
-            };
-            match recorded {
-                Ok(recorded) => changes.extend(recorded),
-                Err(error) => failures.push((subject, error.to_string())),
-            }
-        }
-        failures.sort();
-        (changes, failures)
     }
 }
 
@@ -219,6 +153,7 @@ fn failed(error: ObserveError, fleet: &Fleet) -> CliError {
                 None => failed.with_hint("imgfac status lists them; imgfac analyze finds new ones"),
             }
         }
+        ObserveError::UnknownImage { .. } => failed,
         ObserveError::Unreadable { .. } => failed.with_hint("mend or delete it"),
     }
 }

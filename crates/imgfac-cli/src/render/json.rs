@@ -2,12 +2,13 @@
 //!
 //! Commands that write state print one object with `changes`, `files`, `check` and `commit`;
 //! `analyze` and `sync` also `images` (counts), `bases`, `failures` and `diagnostics`, `observe --all`
-//! `bases` and `failures`. Keys are only
-//! ever added.
+//! `bases`, `tags` and `failures`. Keys are only ever added.
 
 use imgfac_model::{Diagnostic, SourceFiles};
 use imgfac_state::{Change, Subject};
 use serde::Serialize;
+
+use crate::answers::Observed;
 
 use super::summary::{Done, Report, words};
 
@@ -86,10 +87,11 @@ pub(crate) struct JsonReport {
     done: JsonDone,
 }
 
-/// What `observe --all` did.
+/// What `observe --all` did; `tags` are those of images of ours that others stand on.
 #[derive(Serialize)]
 pub(crate) struct JsonObserved {
     bases: usize,
+    tags: usize,
     failures: Vec<JsonFailure>,
     #[serde(flatten)]
     done: JsonDone,
@@ -166,10 +168,11 @@ impl JsonReport {
 }
 
 impl JsonObserved {
-    pub(crate) fn new(bases: usize, failed: &[(Subject, String)], done: &Done) -> Self {
+    pub(crate) fn new(observed: &Observed, done: &Done) -> Self {
         Self {
-            bases,
-            failures: failures(failed),
+            bases: observed.bases,
+            tags: observed.tags,
+            failures: failures(&observed.failures),
             done: JsonDone::new(done),
         }
     }

@@ -1,6 +1,6 @@
 //! What a run did, for people.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
 
 use imgfac_model::{Diagnostic, SourceFiles};
@@ -102,7 +102,11 @@ pub(crate) fn summary(out: &mut dyn Write, report: &Report<'_>) -> io::Result<()
         writeln!(out)?;
     }
     if !report.failures.is_empty() {
-        failures(out, &report.failures)?;
+        let field = match images(&report.failures) {
+            0 => "lastError in state/base-images",
+            _ => "discoveryError in state/images",
+        };
+        failures(out, &report.failures, field)?;
         writeln!(out)?;
     }
     files(out, &report.done)
@@ -117,14 +121,14 @@ pub(crate) fn done(out: &mut dyn Write, done: &Done) -> io::Result<()> {
     files(out, done)
 }
 
-/// Writes what was found out of bases, and of which nothing.
+/// Writes what was found out of tags, and of which nothing.
 pub(crate) fn observed(
     out: &mut dyn Write,
     done: &Done,
     failures: &[(Subject, String)],
 ) -> io::Result<()> {
     if !failures.is_empty() {
-        self::failures(out, failures)?;
+        self::failures(out, failures, "lastError in state")?;
         writeln!(out)?;
     }
     self::done(out, done)
@@ -172,7 +176,7 @@ pub(crate) fn words(subject: &Subject) -> (&'static str, &str) {
     }
 }
 
-fn failures(out: &mut dyn Write, failures: &[(Subject, String)]) -> io::Result<()> {
+fn failures(out: &mut dyn Write, failures: &[(Subject, String)], field: &str) -> io::Result<()> {
     writeln!(
         out,
         "{ERROR}{} failed{ERROR:#}; what was known is kept:",
@@ -190,13 +194,9 @@ fn failures(out: &mut dyn Write, failures: &[(Subject, String)]) -> io::Result<(
         writeln!(out, "  {ERROR}failed{ERROR:#}  {line}")?;
     }
     if failures.len() > SHOWN {
-        let fields = match images(failures) {
-            0 => "lastError in state/base-images",
-            _ => "discoveryError in state/images",
-        };
         writeln!(
             out,
-            "  … and {} more; {fields} has each reason",
+            "  … and {} more; {field} has each reason",
             failures.len() - SHOWN
         )?;
     }
@@ -205,19 +205,20 @@ fn failures(out: &mut dyn Write, failures: &[(Subject, String)]) -> io::Result<(
 
 /// `2 images and 1 base`.
 fn failed(failures: &[(Subject, String)]) -> String {
+    let all: BTreeSet<&Subject> = failures.iter().map(|(subject, _)| subject).collect();
     let images = images(failures);
-    match (images, failures.len() - images) {
+    match (images, all.len() - images) {
         (images, 0) => count(images, "image"),
         (0, bases) => count(bases, "base"),
         (images, bases) => format!("{} and {}", count(images, "image"), count(bases, "base")),
     }
 }
 
+/// How many images failed; one may have several reasons.
 fn images(failures: &[(Subject, String)]) -> usize {
     let subjects = failures.iter().map(|(subject, _)| subject);
-    subjects
-        .filter(|subject| matches!(subject, Subject::Image(_)))
-        .count()
+    let images = subjects.filter(|subject| matches!(subject, Subject::Image(_)));
+    images.collect::<BTreeSet<_>>().len()
 }
 
 /// Writes which files a run wrote and removed, and what was committed.

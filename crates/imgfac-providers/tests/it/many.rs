@@ -13,6 +13,7 @@ fn question(reference: &str) -> Question {
     Question {
         reference: Reference::parse(reference).unwrap(),
         known: None,
+        ours: false,
     }
 }
 
@@ -116,6 +117,24 @@ fn a_mirror_is_asked_instead_and_never_gets_the_credentials_of_its_origin() {
         asked_for.lock().unwrap().as_slice(),
         std::slice::from_ref(&fake.host)
     );
+    // What we push ourselves is at its origin before it is at a mirror.
+    let origin = Fake::start(shelf);
+    let mut settings = BTreeMap::from([(
+        origin.host.clone(),
+        imgfac_model::Registry {
+            mirror: Some(fake.host.clone()),
+            insecure: true,
+            ..Default::default()
+        },
+    )]);
+    settings.entry(fake.host.clone()).or_default().insecure = true;
+    let registries = Registries::new(&settings, self::options(&[], &clock));
+    let ours = Question {
+        ours: true,
+        ..question(&format!("{}/acme/x:1", origin.host))
+    };
+    assert_eq!(registries.digests_of(&[ours], &|| ()), [Ok(digest("b"))]);
+    assert_eq!(origin.lines(), ["HEAD /v2/acme/x/manifests/1"]);
 }
 
 #[test]

@@ -1,7 +1,11 @@
 //! Digests that were seen.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use imgfac_model::{BaseName, Digest};
-use imgfac_state::{Fleet, ObserveError, Store, last_error, seen_digests};
+use imgfac_state::{
+    Fleet, ObserveError, OwnTag, Store, last_error, seen_digests, seen_tags, tag_errors,
+};
 use insta::assert_snapshot;
 
 use crate::factory::Factory;
@@ -237,4 +241,215 @@ fn what_could_not_be_found_out_is_noted_until_it_can() {
     let mut fleet = Fleet::read(&store).unwrap();
     let error = fleet.observe_failed(&unknown, "gone", "2026-11-09T00:00:00Z");
     assert!(matches!(error, Err(ObserveError::Unknown { .. })));
+}
+
+const FAMILY: &str = "\
+- {name: base, registry: ghcr.io, repository: acme/base, source: {provider: github, repo: acme/base, dockerfile: Dockerfile}}
+- {name: web, repository: acme/web, source: {provider: github, repo: acme/web, dockerfile: Dockerfile}}
+- {name: api, repository: acme/api, source: {provider: github, repo: acme/api, dockerfile: Dockerfile}}
+";
+
+/// `web` stands on tag 1.10 of `base`, which is ours; `api` names it and a digest.
+fn family() -> Factory {
+    let factory = Factory::new(FAMILY);
+    let pinned = format!("ghcr.io/acme/base:2@{}", digest('c'));
+    factory.update(
+        "2026-11-01T00:00:00Z",
+        &[
+            ("base", Ok(&["node:22"])),
+            ("web", Ok(&["ghcr.io/acme/base:1.10"])),
+            ("api", Ok(&["-ghcr.io/acme/base:1.10", &pinned])),
+        ],
+    );
+    factory
+}
+
+fn own_tags(factory: &Factory) -> Vec<OwnTag> {
+    let store = Store::open(factory.0.path()).unwrap();
+    Fleet::read(&store).unwrap().own_tags()
+}
+
+/// One run on a day of the month: what it records of tags of `base`, and that it drops what is not
+/// watched. Gives what it told, and the files that it wrote.
+fn look(factory: &Factory, day: u32, answers: &[(&str, Result<char, &str>)]) -> String {
+    let store = Store::open(factory.0.path()).unwrap();
+    let mut fleet = Fleet::read(&store).unwrap();
+    let now = format!("2026-11-{day:02}T00:00:00Z");
+    let mut changes = Vec::new();
+    for (tag, answer) in answers {
+        let recorded = match answer {
+            Ok(letter) => fleet.observe_tag("base", tag, &digest(*letter), &now),
+            Err(reason) => fleet.observe_tag_failed("base", tag, reason, &now),
+        };
+        changes.extend(recorded.unwrap());
+    }
+    let mut watched: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for own in fleet.own_tags() {
+        watched.entry(own.image).or_default().insert(own.tag);
+    }
+    changes.extend(fleet.forget_tags(&watched));
+    let files = fleet.changes();
+    store.commit(&files).unwrap();
+    let told = changes.iter().flat_map(|change| &change.details);
+    let told = told.map(|line| format!("{line}\n"));
+    let written = files.iter().map(|file| format!("+ {}\n", file.path()));
+    let mut out: String = told.chain(written).collect();
+    for letter in ['a', 'b', 'c'] {
+        out = out.replace(digest(letter).as_str(), &letter.to_string());
+    }
+    out
+}
+
+#[test]
+fn the_tags_that_others_stand_on_are_known() {
+    let factory = family();
+    let names: Vec<String> = (own_tags(&factory).into_iter())
+        .map(|own| format!("{} {}", own.image, own.reference))
+        .collect();
+    assert_eq!(
+        names,
+        [
+            "base ghcr.io/acme/base:1.10".to_owned(),
+            "base ghcr.io/acme/base:2".to_owned(),
+            format!("base ghcr.io/acme/base@{}", digest('c')),
+        ]
+    );
+    // What the state of the parent says of another place is not about this one.
+    let path = "state/images/base.yaml";
+    let moved = factory.read(path).replace("acme/base\n", "acme/other\n");
+    factory.write(path, &moved);
+    assert_eq!(own_tags(&factory), []);
+    factory.write(path, "fullImage: [");
+    assert_eq!(own_tags(&factory), []);
+}
+
+#[test]
+fn a_tag_of_an_image_of_ours_is_recorded_as_a_base_is() {
+    let factory = family();
+    assert_snapshot!(look(&factory, 2, &[("1.10", Ok('a'))]), @"
+    tag 1.10 first seen at a
+    + state/images/base.yaml
+    ");
+    assert_snapshot!(look(&factory, 3, &[("1.10", Ok('a'))]), @"");
+    assert_snapshot!(look(&factory, 4, &[("1.10", Ok('b')), ("2", Ok('a'))]), @"
+    tag 1.10 moved from a to b
+    images that count as built on the old one: 1
+    tag 2 first seen at a
+    + state/images/base.yaml
+    + state/images/web.yaml
+    ");
+    assert_snapshot!(look(&factory, 5, &[("1.10", Ok('a')), ("2", Err("gone"))]), @"
+    tag 1.10 moved from b to a
+    tag 2: gone
+    + state/images/base.yaml
+    ");
+    assert_snapshot!(look(&factory, 6, &[("1.10", Ok('a')), ("2", Err("gone"))]), @"");
+    assert_snapshot!(read(&factory, "state/images/base.yaml", "# Current state"), @r#"
+    : the last build that was recorded
+    currentVersion: null
+    currentDigest: null
+    lastBuilt: null
+
+    # What its tags were seen to point at, with the times of it
+    observedTags:
+      "1.10":
+        digests:
+          - digest: a
+            firstSeen: "2026-11-02T00:00:00Z"
+            lastSeen: "2026-11-04T00:00:00Z"
+          - digest: b
+            firstSeen: "2026-11-04T00:00:00Z"
+            lastSeen: "2026-11-05T00:00:00Z"
+          - digest: a
+            firstSeen: "2026-11-05T00:00:00Z"
+            lastSeen: "2026-11-05T00:00:00Z"
+      "2":
+        digests:
+          - digest: a
+            firstSeen: "2026-11-04T00:00:00Z"
+            lastSeen: "2026-11-04T00:00:00Z"
+        lastError:
+          reason: gone
+          since: "2026-11-05T00:00:00Z"
+    "#);
+    assert_snapshot!(read(&factory, "state/images/web.yaml", "lastBuilt"), @r"
+    : null
+    builtOn:
+      ghcr.io/acme/base:1.10: a
+    ");
+    assert_snapshot!(read(&factory, "state/images/api.yaml", "lastBuilt"), @": null");
+    let fleet = Fleet::read(&Store::open(factory.0.path()).unwrap()).unwrap();
+    let base = &fleet.images["base"];
+    let seen = seen_tags(&base.rest);
+    let digests: Vec<&str> = seen["1.10"].iter().map(|it| it.digest.as_str()).collect();
+    assert_eq!(
+        digests,
+        [digest('a'), digest('b'), digest('a')]
+            .each_ref()
+            .map(Digest::as_str)
+    );
+    assert_eq!(tag_errors(&base.rest)["2"].reason, "gone");
+    assert_snapshot!(look(&factory, 7, &[("2", Ok('a'))]), @"
+    tag 2: its registry answers again
+    + state/images/base.yaml
+    ");
+}
+
+#[test]
+fn tags_that_nothing_stands_on_are_dropped() {
+    let factory = family();
+    look(&factory, 2, &[("1.10", Ok('a')), ("2", Ok('b'))]);
+    factory.update("2026-11-03T00:00:00Z", &[("api", Ok(&["alpine:3"]))]);
+    // Whether the broken one needs it is not known.
+    let whole = factory.read("state/images/api.yaml");
+    factory.write("state/images/api.yaml", "baseImages: [");
+    assert_snapshot!(look(&factory, 4, &[("1.10", Ok('a'))]), @"");
+    factory.write("state/images/api.yaml", &whole);
+    assert_snapshot!(look(&factory, 4, &[("1.10", Ok('a'))]), @"
+    tag 2 is no longer watched
+    + state/images/base.yaml
+    ");
+    factory.update("2026-11-05T00:00:00Z", &[("web", Ok(&["alpine:3"]))]);
+    look(&factory, 6, &[]);
+    assert!(
+        !factory
+            .read("state/images/base.yaml")
+            .contains("observedTags")
+    );
+}
+
+#[test]
+fn at_another_place_tags_start_anew() {
+    let factory = family();
+    look(&factory, 2, &[("1.10", Ok('a'))]);
+    factory.write(
+        "images.yaml",
+        &FAMILY.replace("acme/base, source", "acme/moved, source"),
+    );
+    factory.update("2026-11-03T00:00:00Z", &[]);
+    let text = factory.read("state/images/base.yaml");
+    let (now, history) = text.split_once("lifecycle:").unwrap();
+    assert!(
+        !now.contains("observedTags") && history.contains("observedTags"),
+        "{text}"
+    );
+}
+
+#[test]
+fn only_tags_of_known_images_are_recorded() {
+    let factory = family();
+    factory.write("state/images/broken.yaml", "fullImage: [");
+    let mut fleet = Fleet::read(&Store::open(factory.0.path()).unwrap()).unwrap();
+    let mut record = |image: &str| {
+        let now = "2026-11-02T00:00:00Z";
+        fleet
+            .observe_tag(image, "1", &digest('a'), now)
+            .unwrap_err()
+    };
+    assert!(matches!(
+        record("nobody"),
+        ObserveError::UnknownImage { .. }
+    ));
+    assert!(matches!(record("broken"), ObserveError::Unreadable { .. }));
+    assert_eq!(fleet.changes(), []);
 }

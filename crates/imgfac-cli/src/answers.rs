@@ -1,0 +1,172 @@
+//! What `observe --all` asks registries, and what becomes of the answers.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use imgfac_model::{BaseName, Digest, Reference, Registry};
+use imgfac_providers::{Options, Question, Registries, RegistryError};
+use imgfac_state::{Change, Fleet, ObserveError, OwnTag, Subject, seen_tags};
+
+use crate::render;
+
+/// What was found out.
+#[derive(Debug, Default)]
+pub(crate) struct Observed {
+    /// How many bases there are.
+    pub(crate) bases: usize,
+    /// How many tags of images of ours others stand on.
+    pub(crate) tags: usize,
+    /// Of what nothing could be found out, and why.
+    pub(crate) failures: Vec<(Subject, String)>,
+}
+
+/// What registries said in this run: nobody is asked twice, also when another writer was faster.
+#[derive(Debug, Default)]
+pub(crate) struct Answers(BTreeMap<Reference, Result<Digest, RegistryError>>);
+
+impl Answers {
+    /// Asks about the bases and tags that were not asked about yet.
+    pub(crate) fn ask(
+        &mut self,
+        settings: &BTreeMap<String, Registry>,
+        fleet: &Fleet,
+        tags: &[OwnTag],
+        progress: bool,
+    ) {
+        let usable = |name: &BaseName| fleet.unreadable_base(name.as_str()).is_none();
+        let bases = (fleet.bases.iter())
+            .filter(|(name, _)| usable(name))
+            .map(|(_, stored)| Question {
+                reference: stored.state.reference.clone(),
+                known: stored.state.current_digest.as_deref().and_then(parsed),
+                ours: false,
+            });
+        let tags = tags.iter().map(|own| Question {
+            reference: own.reference.clone(),
+            known: current(fleet, own),
+            ours: true,
+        });
+        let mut questions: BTreeMap<Reference, Question> = BTreeMap::new();
+        for question in bases.chain(tags) {
+            if !self.0.contains_key(&question.reference) {
+                questions.insert(question.reference.clone(), question);
+            }
+        }
+        let questions: Vec<Question> = questions.into_values().collect();
+        let bar = render::progress_bar("Asking registries", questions.len(), progress);
+        let registries = Registries::new(settings, Options::default());
+        let answers = registries.digests_of(&questions, &|| bar.inc(1));
+        bar.finish_and_clear();
+        let references = questions.into_iter().map(|question| question.reference);
+        self.0.extend(references.zip(answers));
+    }
+
+    /// Brings the answers into state. Gives what that changed, and of what nothing is known now.
+    pub(crate) fn record(
+        &self,
+        fleet: &mut Fleet,
+        tags: &[OwnTag],
+        now: &str,
+    ) -> (Vec<Change>, Vec<(Subject, String)>) {
+        let mut record = Record {
+            failures: unreadable(fleet),
+            ..Record::default()
+        };
+        let mut watched: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+        for own in tags {
+            let OwnTag {
+                image,
+                tag,
+                reference,
+            } = own;
+            watched
+                .entry(image.clone())
+                .or_default()
+                .insert(tag.clone());
+            let recorded = match self.0.get(reference) {
+                None => continue,
+                Some(Ok(_)) if reference.tag().is_none() => fleet.observe_tag_reached(image, tag),
+                Some(Ok(digest)) => fleet.observe_tag(image, tag, digest, now),
+                Some(Err(error)) => {
+                    record.failed(Subject::Image(image.clone()), error);
+                    fleet.observe_tag_failed(image, tag, &error.to_string(), now)
+                }
+            };
+            record.add(Subject::Image(image.clone()), recorded);
+        }
+        let forgotten = fleet.forget_tags(&watched);
+        forgotten
+            .into_iter()
+            .for_each(|change| record.change(change));
+        let bases: Vec<(BaseName, Reference)> = (fleet.bases.iter())
+            .map(|(name, stored)| (name.clone(), stored.state.reference.clone()))
+            .collect();
+        for (name, reference) in bases {
+            if fleet.unreadable_base(name.as_str()).is_some() {
+                continue;
+            }
+            let subject = Subject::Base(name.to_string());
+            let recorded = match self.0.get(&reference) {
+                None => continue,
+                // A digest without a tag never moves: that it is there is all.
+                Some(Ok(_)) if reference.tag().is_none() => fleet.observe_reached(&name),
+                Some(Ok(digest)) => fleet.observe(&name, digest, now),
+                Some(Err(error)) => {
+                    record.failed(subject.clone(), error);
+                    fleet.observe_failed(&name, &error.to_string(), now)
+                }
+            };
+            record.add(subject, recorded);
+        }
+        record.failures.sort();
+        (record.changes.into_values().collect(), record.failures)
+    }
+}
+
+/// What became of the answers; one change for each image and base.
+#[derive(Default)]
+struct Record {
+    changes: BTreeMap<Subject, Change>,
+    failures: Vec<(Subject, String)>,
+}
+
+impl Record {
+    fn failed(&mut self, subject: Subject, error: &RegistryError) {
+        let reason = format!("{error}; {}", error.remedy());
+        self.failures.push((subject, reason));
+    }
+
+    fn add(&mut self, subject: Subject, recorded: Result<Vec<Change>, ObserveError>) {
+        match recorded {
+            Ok(changes) => changes.into_iter().for_each(|change| self.change(change)),
+            Err(error) => self.failures.push((subject, error.to_string())),
+        }
+    }
+
+    fn change(&mut self, change: Change) {
+        let details = change.details.clone();
+        self.changes
+            .entry(change.subject.clone())
+            .and_modify(|before| before.details.extend(details))
+            .or_insert(change);
+    }
+}
+
+/// State files that cannot be used: what they are about is not asked, and what their images stand
+/// on is not known.
+fn unreadable(fleet: &Fleet) -> Vec<(Subject, String)> {
+    let told = fleet.unreadable.iter().map(|file| {
+        let error = format!("{} cannot be used: {}", file.path, file.problem.reason);
+        (file.subject.clone(), error)
+    });
+    told.collect()
+}
+
+/// What a tag of ours pointed at the last time.
+fn current(fleet: &Fleet, own: &OwnTag) -> Option<Digest> {
+    let mut seen = seen_tags(&fleet.images.get(&own.image)?.rest);
+    parsed(&seen.remove(&own.tag)?.pop()?.digest)
+}
+
+fn parsed(digest: &str) -> Option<Digest> {
+    Digest::parse(digest).ok()
+}
