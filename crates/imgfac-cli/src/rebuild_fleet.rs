@@ -1,13 +1,11 @@
 //! What a rebuild is decided from: configuration and state, as `imgfac-rebuild` takes them.
 
-use std::collections::BTreeMap;
-
 use imgfac_graph::Graph;
 use imgfac_model::{BaseState, Digest, ImageName, Rebuilds, Reference, Source};
 use imgfac_rebuild::{Base, Caps, Fleet, Identity, Image, Outcome, Policy, Run, Sighting};
 use imgfac_state::{
-    Configuration, Rebuild, RebuildOutcome, Stored, asked_emergency, pending_since, rebuilds,
-    seen_digests,
+    Configuration, OwnTag, Rebuild, RebuildOutcome, SeenDigest, Stored, asked_emergency,
+    pending_since, rebuilds, seen_digests, seen_tags,
 };
 use jiff::{SignedDuration, Timestamp};
 
@@ -42,18 +40,15 @@ pub(crate) fn fleet(configuration: &Configuration, state: &imgfac_state::Fleet) 
         }
     }
     for stored in state.bases.values() {
-        let sightings = sightings(stored);
+        let sightings = of_base(stored);
         if !sightings.is_empty() {
             fleet.tags.insert(stored.state.reference.clone(), sightings);
         }
     }
-    let ours: BTreeMap<Reference, ImageName> = (fleet.images.values())
-        .flat_map(|image| &image.bases)
-        .filter_map(|(reference, base)| Some((reference.clone(), base.parent.clone()?)))
-        .collect();
-    for (reference, parent) in ours {
-        if let Some(sighting) = pushed(state, &parent) {
-            fleet.tags.insert(reference, vec![sighting]);
+    for own in state.own_tags() {
+        let sightings = of_own_tag(state, &own);
+        if !sightings.is_empty() {
+            fleet.tags.insert(own.reference, sightings);
         }
     }
     fleet
@@ -145,58 +140,75 @@ fn run(rebuild: &Rebuild) -> Option<Run> {
     })
 }
 
-/// What the tag of a base was seen to point at, oldest first. A digest whose time nobody recorded
-/// counts as seen when the one before went, or when the base was found: a fixed time, so that the
-/// same state gives the same plan.
-fn sightings(stored: &Stored<BaseState>) -> Vec<Sighting> {
+/// What the tag of a base was seen to point at, oldest first.
+fn of_base(stored: &Stored<BaseState>) -> Vec<Sighting> {
     let state = &stored.state;
-    let mut before = state.first_discovered.as_deref().and_then(time);
-    let mut sightings = Vec::new();
-    for seen in seen_digests(&stored.rest) {
-        let Some(digest) = digest(&seen.digest) else {
-            continue;
-        };
-        let first_seen = seen.first_seen.as_deref().and_then(time).or(before);
-        sightings.push(Sighting {
-            digest,
-            first_seen: first_seen.unwrap_or(Timestamp::UNIX_EPOCH),
-            pushed: None,
-        });
-        before = seen.last_seen.as_deref().and_then(time).or(first_seen);
-    }
+    let found = state.first_discovered.as_deref().and_then(time);
+    let mut sightings = sightings(&seen_digests(&stored.rest), found);
     let Some(current) = state.current_digest.as_deref().and_then(digest) else {
         return sightings;
     };
     // An older program recorded the last digests only.
     if sightings.last().is_none_or(|last| last.digest != current) {
+        let since = (sightings.last().map(|last| last.first_seen).or(found))
+            .unwrap_or(Timestamp::UNIX_EPOCH);
         let previous = state.previous_digest.as_deref().and_then(digest);
-        let epoch = Timestamp::UNIX_EPOCH;
         if let (Some(digest), true) = (previous, sightings.is_empty()) {
-            let first_seen = before.unwrap_or(epoch);
-            sightings.push(Sighting {
-                digest,
-                first_seen,
-                pushed: None,
-            });
+            sightings.push(sighting(digest, since));
         }
         let updated = state.last_updated.as_deref().and_then(time);
-        sightings.push(Sighting {
-            digest: current,
-            first_seen: updated.or(before).unwrap_or(epoch),
-            pushed: None,
-        });
+        sightings.push(sighting(current, updated.unwrap_or(since)));
     }
     sightings
 }
 
-/// What the last build of an image of ours pushed, as far as that was recorded.
-fn pushed(fleet: &imgfac_state::Fleet, name: &ImageName) -> Option<Sighting> {
-    let state = &fleet.images.get(name.as_str())?.state;
-    Some(Sighting {
-        digest: digest(state.current_digest.as_deref()?)?,
-        first_seen: (state.last_built.as_deref().and_then(time)).unwrap_or(Timestamp::UNIX_EPOCH),
+/// What a tag of an image of ours was seen to point at, oldest first: in its registry, and by the
+/// builds that were recorded. As long as nobody looked, what was built last counts for every tag.
+fn of_own_tag(fleet: &imgfac_state::Fleet, own: &OwnTag) -> Vec<Sighting> {
+    let Some(Stored { state, rest }) = fleet.images.get(&own.image) else {
+        return Vec::new();
+    };
+    let seen = seen_tags(rest).remove(&own.tag).unwrap_or_default();
+    let mut sightings = sightings(&seen, None);
+    let built_at = state.last_built.as_deref().and_then(time);
+    if let Some(built) = state.current_digest.as_deref().and_then(digest) {
+        let news = match sightings.last() {
+            None => true,
+            Some(last) => {
+                state.current_version.as_deref() == Some(&own.tag)
+                    && last.digest != built
+                    && built_at.is_some_and(|at| at > last.first_seen)
+            }
+        };
+        if news {
+            sightings.push(sighting(built, built_at.unwrap_or(Timestamp::UNIX_EPOCH)));
+        }
+    }
+    sightings
+}
+
+/// Digests with the times of their first sight. Where nobody recorded it, it counts as seen when
+/// the one before went, or was found: a fixed time, so that the same state gives the same plan.
+fn sightings(seen: &[SeenDigest], found: Option<Timestamp>) -> Vec<Sighting> {
+    let mut before = found;
+    let mut sightings = Vec::new();
+    for seen in seen {
+        let first_seen = seen.first_seen.as_deref().and_then(time).or(before);
+        if let Some(digest) = digest(&seen.digest) {
+            let first_seen = first_seen.unwrap_or(Timestamp::UNIX_EPOCH);
+            sightings.push(sighting(digest, first_seen));
+        }
+        before = seen.last_seen.as_deref().and_then(time).or(first_seen);
+    }
+    sightings
+}
+
+fn sighting(digest: Digest, first_seen: Timestamp) -> Sighting {
+    Sighting {
+        digest,
+        first_seen,
         pushed: None,
-    })
+    }
 }
 
 fn time(text: &str) -> Option<Timestamp> {
