@@ -21,6 +21,7 @@ mod end_of_life;
 mod enrolment;
 pub mod exit;
 mod name;
+mod newer;
 mod path;
 mod policy;
 mod reference;
@@ -29,6 +30,7 @@ mod settings;
 mod source;
 mod state;
 mod text;
+mod version_range;
 
 pub use crate::{
     delay::Delay,
@@ -36,13 +38,14 @@ pub use crate::{
     end_of_life::{Day, EndOfLife, ImagePattern},
     enrolment::{Defaults, Enrolment, UpdateTarget},
     name::{BaseName, IMAGE_NAME_LIMIT, ImageName, assign_base_names, base_slug},
+    newer::newer_tags,
     path::RelativePath,
     policy::{
         BaseRole, Criticality, DelayClock, DigestSelection, DiscoveryStatus, Provider,
         ReceiverKind, SelectionStrategy, UpdateKind,
     },
     reference::{Digest, DigestError, Reference, ReferenceError, Repository, Tag, TagError},
-    semver::{is_strict_version, is_version_range},
+    semver::{Version, is_strict_version},
     settings::{
         Analysis, Namespace, Rebuilds, Registry, SecretName, Settings, StateRepository,
         WebhookReceiver, Workspace,
@@ -50,4 +53,5 @@ pub use crate::{
     source::{Branch, Host, Platform, RepoPath, Source, StageName, WebUrl, WorkflowFile},
     state::{BaseState, BaseUse, ImageState, ManagedBase, exact_tag},
     text::{InvalidValue, mask_passwords},
+    version_range::{VersionRange, is_version_range},
 };
