@@ -36,6 +36,7 @@
 
 mod analysis;
 mod built;
+mod choice;
 mod consumers;
 mod credentials;
 mod edges;
@@ -60,6 +61,7 @@ mod task;
 mod warehouse;
 
 pub use crate::{
+    choice::{Choice, Chosen},
     credentials::SecretStub,
     expression::{Expression, Template},
     kept::{Earlier, Kept},

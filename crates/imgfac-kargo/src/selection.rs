@@ -10,6 +10,8 @@ pub(crate) struct Selection {
     pub(crate) strategy: SelectionStrategy,
     pub(crate) constraint: Option<String>,
     pub(crate) allow_tags: Option<String>,
+    /// Whether only tags of three numbers are versions.
+    pub(crate) strict: bool,
 }
 
 impl Selection {
@@ -19,6 +21,7 @@ impl Selection {
             strategy: SelectionStrategy::Digest,
             constraint: Some(tag.to_owned()),
             allow_tags: None,
+            strict: true,
         }
     }
 
@@ -55,6 +58,7 @@ impl Selection {
                     strategy,
                     constraint: constraint.map(str::to_owned),
                     allow_tags: allow_tags.map(str::to_owned),
+                    strict: enrolment.is_managed() || !allow_tags.is_some_and(picks),
                 }),
             },
             SelectionStrategy::Lexical | SelectionStrategy::NewestBuild => Ok(Self {
@@ -65,6 +69,7 @@ impl Selection {
                     None if enrolment.is_managed() => None,
                     None => Some("^.*$".to_owned()),
                 },
+                strict: true,
             }),
         }
     }
@@ -103,8 +108,18 @@ impl Selection {
             strategy,
             constraint: None,
             allow_tags: None,
+            strict: true,
         }
     }
+}
+
+/// Whether an expression says which tags are versions, so that `16.4` can count as one. Without it
+/// the hash of a commit that has no letters would be the highest version of all.
+fn picks(allowed: &str) -> bool {
+    !matches!(
+        allowed,
+        "" | "^" | "$" | "^$" | ".*" | ".+" | "^.*" | ".*$" | "^.*$" | "^.+$"
+    )
 }
 
 /// The tag that an expression such as `^3\.12-slim$` stands for, if it stands for one.
@@ -129,10 +144,11 @@ mod tests {
         };
         let text = match Selection::of(&enrolment, Some(&state)) {
             Ok(it) => format!(
-                "{} {} {}",
+                "{} {} {}{}",
                 it.strategy,
                 it.constraint.as_deref().unwrap_or("-"),
-                it.allow_tags.as_deref().unwrap_or("-")
+                it.allow_tags.as_deref().unwrap_or("-"),
+                if it.strict { "" } else { ", any numbers" }
             ),
             Err(error) => format!("error: {error}"),
         };
@@ -168,9 +184,14 @@ mod tests {
         check(
             with(it(), "SemVer", Some(">=16"), Some("-alpine$")),
             None,
-            "SemVer >=16 -alpine$",
+            "SemVer >=16 -alpine$, any numbers",
         );
         check(with(it(), "", Some(">=16"), None), None, "SemVer >=16 -");
+        check(
+            with(it(), "", Some(">=16"), Some("^.*$")),
+            None,
+            "SemVer >=16 ^.*$",
+        );
         check(
             with(it(), "Digest", Some("16-alpine"), Some("^x$")),
             None,
@@ -192,6 +213,7 @@ mod tests {
         check(it(), Some("1.10.0"), "SemVer - -");
         check(it(), Some("main-abc123"), "NewestBuild - -");
         check(it(), Some("not a tag"), "Digest latest -");
+        check(with(it(), "SemVer", None, Some("^1")), None, "SemVer - ^1");
         check(
             with(it(), "NewestBuild", None, None),
             None,

@@ -135,7 +135,7 @@ fn image_subscription(repo_url: String, selection: Selection) -> Subscription {
         constraint: selection.constraint,
         allow_tags_regexes: selection.allow_tags.into_iter().collect(),
         discovery_limit: 1,
-        strict_semvers: true,
+        strict_semvers: selection.strict,
     })
 }
 
