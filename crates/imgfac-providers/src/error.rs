@@ -59,10 +59,18 @@ pub enum RegistryError {
         wait: Option<Duration>,
     },
     /// Our own limit of downloads is reached.
-    #[error("{registry} was asked for as many manifests as a run may download")]
+    #[error("{registry} was asked for as many manifests and lists as a run may download")]
     Budget {
         /// The host.
         registry: String,
+    },
+    /// A repository has more tags than are read of it.
+    #[error("{repository} of {registry} has more tags than can be chosen from")]
+    TooManyTags {
+        /// The host.
+        registry: String,
+        /// The path of the image.
+        repository: String,
     },
     /// Any other refusal.
     #[error("{registry} answered {status}{} when asked for {what} of {repository}", reason(.code))]
@@ -154,6 +162,10 @@ impl RegistryError {
             Self::Budget { registry } => format!(
                 "the rest comes with the next runs; registries: {{{registry}: {{budget: N}}}} of imgfac.yaml sets it"
             ),
+            Self::TooManyTags { .. } => {
+                "imageSelectionStrategy: Digest, with the one tag as constraint, needs no list"
+                    .into()
+            }
             Self::Refused { .. } | Self::Unusable { .. } => {
                 "is a proxy in the way, or is this no registry?".into()
             }

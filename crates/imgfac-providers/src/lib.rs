@@ -19,6 +19,7 @@
 
 mod challenge;
 mod clock;
+mod created;
 mod credentials;
 mod error;
 mod manifest;
@@ -27,6 +28,7 @@ mod registries;
 mod registry;
 mod retry;
 mod stood_on;
+mod tags;
 mod token;
 
 pub use crate::{

@@ -24,6 +24,8 @@ pub struct Manifest {
     pub annotations: BTreeMap<String, String>,
     /// What it lists.
     pub content: Content,
+    /// The configuration of an image, where it has one.
+    pub configuration: Option<Digest>,
 }
 
 /// What a manifest lists.
@@ -54,6 +56,7 @@ struct WireManifest {
     schema_version: u32,
     manifests: Option<Vec<WireDescriptor>>,
     layers: Option<Vec<WireDescriptor>>,
+    config: Option<WireDescriptor>,
     annotations: Option<BTreeMap<String, String>>,
 }
 
@@ -98,10 +101,12 @@ impl Manifest {
             // Both would be read as one by us and as the other by somebody else.
             _ => return Err("this is neither an index nor an image".into()),
         };
+        let configuration = wire.config.map(Descriptor::new).transpose()?;
         Ok(Self {
             digest,
             annotations: wire.annotations.unwrap_or_default(),
             content,
+            configuration: configuration.map(|it| it.digest),
         })
     }
 }

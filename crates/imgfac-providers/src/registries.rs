@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::thread;
 
-use imgfac_model::{Digest, Platform, Reference, Repository};
+use imgfac_model::{Digest, Platform, Reference, Repository, Tag};
+use jiff::Timestamp;
 
 use crate::error::RegistryError;
 use crate::registry::{Options, Registry, lock};
@@ -111,19 +112,45 @@ impl Registries {
         questions: &[Question],
         answered: &(dyn Fn() + Sync),
     ) -> Vec<Result<Digest, RegistryError>> {
+        self.ask_each(
+            questions,
+            |question| self.asked(question.reference.repository(), question.ours),
+            |question| {
+                let answer = self.answer(question);
+                answered();
+                answer
+            },
+        )
+    }
+
+    /// Does something for each of many images at once, a few at a time of each registry, and gives
+    /// the results in their order.
+    pub fn of_each<Q: Sync, A: Send>(
+        &self,
+        images: &[Q],
+        repository: impl Fn(&Q) -> &Repository,
+        work: impl Fn(&Q) -> A + Sync,
+    ) -> Vec<A> {
+        self.ask_each(images, |image| self.asked(repository(image), false), work)
+    }
+
+    fn ask_each<Q: Sync, A: Send>(
+        &self,
+        questions: &[Q],
+        host: impl Fn(&Q) -> String,
+        work: impl Fn(&Q) -> A + Sync,
+    ) -> Vec<A> {
         let mut hosts: BTreeMap<String, Vec<usize>> = BTreeMap::new();
         for (at, question) in questions.iter().enumerate() {
-            let host = self.asked(question.reference.repository(), question.ours);
-            hosts.entry(host).or_default().push(at);
+            hosts.entry(host(question)).or_default().push(at);
         }
         let hosts: Vec<Vec<usize>> = hosts.into_values().collect();
         let answers = Mutex::new(BTreeMap::new());
         in_parallel(&hosts, HOSTS, &|questions_of_host| {
             in_parallel(questions_of_host, AT_ONE_HOST, &|at: &usize| {
                 if let Some(question) = questions.get(*at) {
-                    let answer = self.answer(question);
+                    let answer = work(question);
                     lock(&answers).insert(*at, answer);
-                    answered();
                 }
             });
         });
@@ -132,6 +159,30 @@ impl Registries {
             .unwrap_or_else(std::sync::PoisonError::into_inner)
             .into_values()
             .collect()
+    }
+
+    /// The tags of an image; see [`Registry::tags`].
+    ///
+    /// # Errors
+    ///
+    /// When there is no such image, it has too many tags, or the registry cannot be asked.
+    pub fn tags(&self, repository: &Repository) -> Result<Vec<Tag>, RegistryError> {
+        let (registry, path) = self.place(repository, false)?;
+        registry.tags(&path)
+    }
+
+    /// When the image of a tag was built; see [`Registry::created`].
+    ///
+    /// # Errors
+    ///
+    /// When there is no such tag, or the registry cannot be asked.
+    pub fn created(
+        &self,
+        repository: &Repository,
+        tag: &Tag,
+    ) -> Result<Option<Timestamp>, RegistryError> {
+        let (registry, path) = self.place(repository, false)?;
+        registry.created(&path, tag)
     }
 
     /// What a published image was built on; see [`Registry::stood_on`].

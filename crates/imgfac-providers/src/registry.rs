@@ -87,7 +87,7 @@ impl std::fmt::Debug for Options {
 pub struct Registry {
     pub(crate) host: String,
     pub(crate) http: Client,
-    base: Url,
+    pub(crate) base: Url,
     pub(crate) options: Options,
     credentials: OnceLock<Result<Credentials, String>>,
     /// The header that a repository was last read with.
@@ -104,6 +104,8 @@ pub(crate) enum What<'w> {
     Tag(&'w Tag),
     Digest(&'w Digest),
     Blob(&'w Digest),
+    /// A page of the list of tags, by its query.
+    Tags(&'w str),
 }
 
 impl What<'_> {
@@ -112,6 +114,7 @@ impl What<'_> {
             Self::Tag(tag) => format!("manifests/{tag}"),
             Self::Digest(digest) => format!("manifests/{}", digest.as_str()),
             Self::Blob(digest) => format!("blobs/{}", digest.as_str()),
+            Self::Tags(query) => format!("tags/list?{query}"),
         }
     }
 }
@@ -121,6 +124,7 @@ impl std::fmt::Display for What<'_> {
         match self {
             Self::Tag(tag) => write!(f, "tag {tag}"),
             Self::Digest(digest) | Self::Blob(digest) => f.write_str(digest.as_str()),
+            Self::Tags(_) => f.write_str("tags"),
         }
     }
 }
@@ -274,6 +278,12 @@ impl Registry {
         what: What<'_>,
         known: Option<&Digest>,
     ) -> Result<Response, RegistryError> {
+        self.spend()?;
+        self.ask(Method::GET, repository, what, known)
+    }
+
+    /// Counts a download.
+    pub(crate) fn spend(&self) -> Result<(), RegistryError> {
         self.downloads
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| {
                 left.checked_sub(1)
@@ -281,11 +291,11 @@ impl Registry {
             .map_err(|_| RegistryError::Budget {
                 registry: self.host.clone(),
             })?;
-        self.ask(Method::GET, repository, what, known)
+        Ok(())
     }
 
     /// Asks until there is an answer or no hope.
-    fn ask(
+    pub(crate) fn ask(
         &self,
         method: Method,
         repository: &str,
@@ -342,6 +352,7 @@ impl Registry {
                 ACCEPT,
                 match what {
                     What::Blob(_) => "*/*",
+                    What::Tags(_) => "application/json",
                     What::Tag(_) | What::Digest(_) => ACCEPTED,
                 },
             );

@@ -75,7 +75,10 @@ impl Registry {
 }
 
 /// The image of an index that is looked at.
-fn chosen<'e>(entries: &'e [Descriptor], platforms: &[Platform]) -> Option<&'e Descriptor> {
+pub(crate) fn chosen<'e>(
+    entries: &'e [Descriptor],
+    platforms: &[Platform],
+) -> Option<&'e Descriptor> {
     let of = |platform: &Platform| {
         entries
             .iter()

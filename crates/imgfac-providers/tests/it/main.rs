@@ -11,3 +11,4 @@ mod faults;
 mod login;
 mod many;
 mod stood_on;
+mod tags;
