@@ -7,10 +7,11 @@ use imgfac_yaml::Value;
 
 use crate::fleet::Fleet;
 use crate::former;
+use crate::observation::LAST_ERROR;
 use crate::passage::Passage;
 use crate::runs;
 use crate::stored::Stored;
-use crate::tags::OBSERVED_TAGS;
+use crate::tags::{AVAILABLE, OBSERVED_TAGS};
 use crate::update::Bases;
 
 /// A build that ended well.
@@ -29,6 +30,8 @@ pub struct Build {
 const OF_THE_PLACE: &[&str] = &[
     "digests",
     OBSERVED_TAGS,
+    AVAILABLE,
+    LAST_ERROR,
     "previousDigest",
     "lastChecked",
     "lastUpdated",

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use imgfac_model::{
-    BaseName, BaseState, BaseUse, DelayClock, DigestSelection, Enrolment, ImageState, Reference,
-    SelectionStrategy, Source, UpdateTarget,
+    BaseName, BaseState, BaseUse, DelayClock, DigestSelection, DiscoveryStatus, Enrolment,
+    ImageState, Reference, SelectionStrategy, Source, UpdateTarget,
 };
 use imgfac_yaml::{Emitter, Value};
 
@@ -72,7 +72,10 @@ pub(crate) fn image(name: &str, stored: &Stored<ImageState>) -> String {
         let uses = uses.map(|(image, uses)| (image.to_string(), list(uses, base_use)));
         file.entry("baseUses", Value::Map(uses.collect()));
     }
-    file.section("Current state: the last build that was recorded");
+    file.section(match state.discovery_status {
+        Some(DiscoveryStatus::External) => "Current state: the tag that is tracked",
+        _ => "Current state: the last build that was recorded",
+    });
     file.entry("currentVersion", optional(&state.current_version));
     file.entry("currentDigest", optional(&state.current_digest));
     file.entry("lastBuilt", optional(&state.last_built));
@@ -81,7 +84,11 @@ pub(crate) fn image(name: &str, stored: &Stored<ImageState>) -> String {
     }
     file.section_of(
         "What its tags were seen to point at, with the times of it",
-        &[tags::OBSERVED_TAGS],
+        &[observation::LAST_ERROR, tags::OBSERVED_TAGS],
+    );
+    file.section_of(
+        "Versions that are newer than the one that is tracked, newest first",
+        &[tags::AVAILABLE],
     );
     file.section_of(
         "Eligibility: what waits to be rebuilt",

@@ -74,6 +74,6 @@ pub use crate::{
     schema::schemas,
     store::{FILE_LIMIT, FileChange, Files, Lock, Store, StoreError},
     stored::{Fields, Stored, Unusable},
-    tags::{OwnTag, seen_tags, tag_errors},
+    tags::{OwnTag, Sighting, available_versions, seen_tags, tag_errors},
     update::{Discovery, FoundBase, Update},
 };

@@ -13,8 +13,10 @@ use crate::emit;
 use crate::enrolment::{ENTRY_KEYS, Enrolled, LEGACY_ENTRY_KEYS, LEGACY_SOURCE_KEYS, SOURCE_KEYS};
 use crate::fleet::{Fleet, Subject};
 use crate::lifecycle::{Kind, entry};
+use crate::observation::LAST_ERROR;
 use crate::passage::Passage;
 use crate::stored::Stored;
+use crate::tags::AVAILABLE;
 use crate::update::{Bases, Run, uses};
 
 impl Fleet {
@@ -181,7 +183,14 @@ fn enrol(stored: &mut Stored<ImageState>, enrolled: &Enrolled) {
     stored.rest.set("enrollment", value);
     let enrolment = &enrolled.enrolment;
     if enrolment.is_managed() {
-        for key in ["allowTags", "imageSelectionStrategy", "repoURL"] {
+        // What was seen upstream is not about what we build.
+        for key in [
+            "allowTags",
+            "imageSelectionStrategy",
+            "repoURL",
+            AVAILABLE,
+            LAST_ERROR,
+        ] {
             stored.rest.remove(key);
         }
     } else {

@@ -374,7 +374,7 @@ fn image_state() -> Value {
                 "type": "object",
                 "additionalProperties": {"type": "array", "items": base_use}
             },
-            "currentVersion": nullable("The version of the last recorded build"),
+            "currentVersion": nullable("The version of the last recorded build; of an external image the tag that is tracked"),
             "currentDigest": nullable("Its digest"),
             "lastBuilt": nullable("When it was built"),
             "rebuildHistory": {
@@ -388,13 +388,19 @@ fn image_state() -> Value {
                 "type": "object"
             },
             "observedTags": {
-                "description": "What its tags were seen to point at, by tag, where others stand on them",
+                "description": "What its tags were seen to point at, by tag: those that others stand on, or the one that is tracked",
                 "type": "object",
                 "additionalProperties": {
                     "type": "object",
                     "properties": {"digests": seen_digests(), "lastError": last_error()}
                 }
             },
+            "availableVersions": {
+                "description": "External image: tags that are newer versions than currentVersion, newest first",
+                "type": "array",
+                "items": {"type": "string"}
+            },
+            "lastError": last_error(),
             "builtOn": texts("The digest of each image that it stands on: bases by name, images of ours by reference"),
             "lifecycle": lifecycle(),
             "formerBases": {

@@ -1,11 +1,12 @@
-//! What tags of enrolled images were seen to point at: `observedTags` of their state.
+//! What tags of enrolled images were seen to point at: `observedTags` of their state. Of images of
+//! ours these are the tags that others stand on, of external ones the one that is tracked.
 //!
 //! The key is a tag, or a digest that a Dockerfile pins: of that it is only noted while it cannot
 //! be found.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use imgfac_model::{Digest, Reference};
+use imgfac_model::{Digest, ImageState, Reference};
 use imgfac_yaml::Value;
 
 use crate::change::{Change, ChangeKind};
@@ -18,6 +19,11 @@ use crate::stored::{Fields, Stored};
 
 /// The field of an image that has what its tags were seen to point at.
 pub(crate) const OBSERVED_TAGS: &str = "observedTags";
+/// The field of an external image that has the versions which are newer than what is tracked.
+pub(crate) const AVAILABLE: &str = "availableVersions";
+
+/// So many newer versions are kept.
+const NEWER: usize = 10;
 
 /// What the tags of an image were seen to point at, each oldest first. Tags of which nothing was
 /// seen yet are not there.
@@ -37,6 +43,30 @@ pub fn tag_errors(rest: &Fields) -> BTreeMap<String, LastError> {
     records
         .filter_map(|(tag, record)| Some((tag, last_error(&record)?)))
         .collect()
+}
+
+/// The tags that were seen to be newer versions than the one that is tracked, newest first.
+#[must_use]
+pub fn available_versions(rest: &Fields) -> Vec<String> {
+    let Some(Value::List(items)) = rest.get(AVAILABLE) else {
+        return Vec::new();
+    };
+    let text = |item: &Value| match item {
+        Value::Text(text) | Value::Plain(text) => Some(text.clone()),
+        _ => None,
+    };
+    items.iter().filter_map(text).collect()
+}
+
+/// What was found out of an external image.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sighting {
+    /// The tag that is tracked.
+    pub tag: String,
+    /// What it points at.
+    pub digest: Digest,
+    /// The tags that are newer versions, newest first; `None` when they are not known.
+    pub newer: Option<Vec<String>>,
 }
 
 /// A tag or digest of an image of ours that a Dockerfile names.
@@ -157,6 +187,74 @@ impl Fleet {
         Ok(again(image, tag, healed))
     }
 
+    /// Records which tag of an external image is tracked, what it points at, and which newer ones
+    /// there are, and says what that changed.
+    ///
+    /// # Errors
+    ///
+    /// As [`Fleet::observe_tag`].
+    pub fn observe_external(
+        &mut self,
+        image: &str,
+        sighting: &Sighting,
+        now: &str,
+    ) -> Result<Vec<Change>, ObserveError> {
+        let Sighting { tag, digest, newer } = sighting;
+        let moved = self.observe_tag(image, tag, digest, now)?;
+        let mut details: Vec<String> = moved.into_iter().flat_map(|it| it.details).collect();
+        let stored = self.image_to_observe(image)?;
+        if stored.rest.remove(LAST_ERROR).is_some() {
+            details.insert(0, AGAIN.to_owned());
+        }
+        let state = &mut stored.state;
+        if state.current_version.as_ref() != Some(tag) {
+            let before = state.current_version.replace(tag.clone());
+            details.insert(
+                0,
+                match before {
+                    Some(before) => format!("now follows {tag}, before {before}"),
+                    None => format!("follows {tag}"),
+                },
+            );
+        }
+        state.current_digest = Some(digest.to_string());
+        if let Some(newer) = newer {
+            let newer: Vec<String> = newer.iter().take(NEWER).cloned().collect();
+            if newer != available_versions(&stored.rest) {
+                details.push(match newer.is_empty() {
+                    true => "nothing newer is there any more".to_owned(),
+                    false => format!("newer: {}", newer.join(", ")),
+                });
+                match newer.is_empty() {
+                    true => drop(stored.rest.remove(AVAILABLE)),
+                    false => {
+                        let items = newer.into_iter().map(Value::Text).collect();
+                        stored.rest.set(AVAILABLE, Value::List(items));
+                    }
+                }
+            }
+        }
+        let told = !details.is_empty();
+        Ok(told.then(|| changed(image, details)).into_iter().collect())
+    }
+
+    /// Records that nothing could be found out of an external image, and says so when that is
+    /// news. What was known stays.
+    ///
+    /// # Errors
+    ///
+    /// As [`Fleet::observe_tag`].
+    pub fn observe_external_failed(
+        &mut self,
+        image: &str,
+        reason: &str,
+        now: &str,
+    ) -> Result<Vec<Change>, ObserveError> {
+        let news = note_error(&mut self.image_to_observe(image)?.rest, reason, now);
+        let told = || changed(image, vec![reason.to_owned()]);
+        Ok(news.then(told).into_iter().collect())
+    }
+
     /// Drops what was seen of tags that are watched no more, and says so. `watched` has the keys
     /// of each image. While the file of an image cannot be used, nothing is dropped: which tags
     /// it needs is not known.
@@ -194,19 +292,23 @@ impl Fleet {
         tag: &str,
         change: impl FnOnce(&mut Fields) -> T,
     ) -> Result<T, ObserveError> {
+        let stored = self.image_to_observe(image)?;
+        let mut records = records(&stored.rest);
+        let done = change(records.entry(tag.to_owned()).or_default());
+        write(&mut stored.rest, records);
+        Ok(done)
+    }
+
+    fn image_to_observe(&mut self, image: &str) -> Result<&mut Stored<ImageState>, ObserveError> {
         if let Some(file) = self.unreadable_image(image) {
             return Err(ObserveError::Unreadable {
                 path: file.path.clone(),
                 reason: file.problem.reason.clone(),
             });
         }
-        let stored = (self.images.get_mut(image)).ok_or_else(|| ObserveError::UnknownImage {
+        (self.images.get_mut(image)).ok_or_else(|| ObserveError::UnknownImage {
             name: image.to_owned(),
-        })?;
-        let mut records = records(&stored.rest);
-        let done = change(records.entry(tag.to_owned()).or_default());
-        write(&mut stored.rest, records);
-        Ok(done)
+        })
     }
 }
 

@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use imgfac_model::{BaseName, Digest};
 use imgfac_state::{
-    Fleet, ObserveError, OwnTag, Store, last_error, seen_digests, seen_tags, tag_errors,
+    Fleet, ObserveError, OwnTag, Sighting, Store, available_versions, last_error, seen_digests,
+    seen_tags, tag_errors,
 };
 use insta::assert_snapshot;
 
@@ -452,4 +453,97 @@ fn only_tags_of_known_images_are_recorded() {
     ));
     assert!(matches!(record("broken"), ObserveError::Unreadable { .. }));
     assert_eq!(fleet.changes(), []);
+}
+
+const EXTERNAL: &str = "- {name: postgres, repository: library/postgres, imageSelectionStrategy: SemVer, constraint: 16.x, allowTags: '^16'}\n";
+
+/// One look at `postgres`: the tag, the letter of its digest, newer tags or `?`; or why it failed.
+fn look_at_external(factory: &Factory, day: u32, seen: Result<&str, &str>) -> String {
+    let store = Store::open(factory.0.path()).unwrap();
+    let mut fleet = Fleet::read(&store).unwrap();
+    let now = format!("2026-11-{day:02}T00:00:00Z");
+    let changes = match seen {
+        Err(reason) => fleet.observe_external_failed("postgres", reason, &now),
+        Ok(seen) => {
+            let mut words = seen.split_whitespace();
+            let mut word = || words.next().unwrap();
+            let sighting = Sighting {
+                tag: word().to_owned(),
+                digest: digest(word().parse().unwrap()),
+                newer: match word() {
+                    "?" => None,
+                    newer => Some(
+                        newer
+                            .split(',')
+                            .filter(|it| !it.is_empty() && *it != "-")
+                            .map(str::to_owned)
+                            .collect(),
+                    ),
+                },
+            };
+            fleet.observe_external("postgres", &sighting, &now)
+        }
+    };
+    let kept = seen_tags(&fleet.images["postgres"].rest).into_keys();
+    let current = fleet.images["postgres"].state.current_version.clone();
+    let watched = kept.filter(|tag| Some(tag) == current.as_ref()).collect();
+    let mut changes = changes.unwrap();
+    changes.extend(fleet.forget_tags(&BTreeMap::from([("postgres".to_owned(), watched)])));
+    store.commit(&fleet.changes()).unwrap();
+    let told = changes.iter().flat_map(|change| &change.details);
+    let told = told.cloned().collect::<Vec<_>>().join("; ");
+    told.replace(digest('a').as_str(), "a")
+        .replace(digest('b').as_str(), "b")
+}
+
+#[test]
+fn an_external_image_has_the_tag_that_is_tracked_and_what_is_newer() {
+    let factory = Factory::new(EXTERNAL);
+    factory.update("2026-11-01T00:00:00Z", &[]);
+    let look = |day, seen| look_at_external(&factory, day, seen);
+    assert_snapshot!(look(2, Ok("16.4 a 17.2,17.1")), @"follows 16.4; tag 16.4 first seen at a; newer: 17.2, 17.1");
+    assert_snapshot!(look(3, Ok("16.4 a 17.2,17.1")), @"");
+    assert_snapshot!(look(4, Ok("16.4 b ?")), @"tag 16.4 moved from a to b");
+    assert_snapshot!(look(5, Err("no tag fits")), @"no tag fits");
+    assert_snapshot!(look(6, Err("no tag fits")), @"");
+    assert_snapshot!(read(&factory, "state/images/postgres.yaml", "# Current state"), @r#"
+    : the tag that is tracked
+    currentVersion: "16.4"
+    currentDigest: b
+    lastBuilt: null
+
+    # What its tags were seen to point at, with the times of it
+    observedTags:
+      "16.4":
+        digests:
+          - digest: a
+            firstSeen: "2026-11-02T00:00:00Z"
+            lastSeen: "2026-11-04T00:00:00Z"
+          - digest: b
+            firstSeen: "2026-11-04T00:00:00Z"
+            lastSeen: "2026-11-04T00:00:00Z"
+    lastError:
+      reason: no tag fits
+      since: "2026-11-05T00:00:00Z"
+
+    # Versions that are newer than the one that is tracked, newest first
+    availableVersions:
+      - "17.2"
+      - "17.1"
+    "#);
+    assert_snapshot!(look(7, Ok("16.5 b -")), @"now follows 16.5, before 16.4; its registry answers again; tag 16.5 first seen at b; nothing newer is there any more; tag 16.4 is no longer watched");
+    let many: Vec<String> = (17..40).rev().map(|n| format!("{n}.0")).collect();
+    look(8, Ok(&format!("16.5 b {}", many.join(","))));
+    let fleet = Fleet::read(&Store::open(factory.0.path()).unwrap()).unwrap();
+    let newer = available_versions(&fleet.images["postgres"].rest);
+    assert_eq!(newer, many[..10]);
+
+    // Once it is built by us, what there is upstream says nothing.
+    factory.write("images.yaml", "- {name: postgres, repository: library/postgres, source: {provider: github, repo: a/b, dockerfile: Dockerfile}}\n");
+    factory.update("2026-11-09T00:00:00Z", &[]);
+    assert!(
+        !factory
+            .read("state/images/postgres.yaml")
+            .contains("availableVersions")
+    );
 }

@@ -355,7 +355,7 @@ fn an_external_image_is_watched_and_may_become_managed() {
     discoveryStatus: external
     baseImages: []
 
-    # Current state: the last build that was recorded
+    # Current state: the tag that is tracked
     currentVersion: null
     currentDigest: null
     lastBuilt: null
