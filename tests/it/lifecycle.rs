@@ -375,7 +375,8 @@ fn documented_external_images_are_watched_as_the_page_says() {
     imageSelectionStrategy: Digest
     constraint: 1.29-alpine
     repoURL: docker.io/library/postgres
-    imageSelectionStrategy: NewestBuild
+    imageSelectionStrategy: SemVer
+    constraint: 16.x
     - ^16\.[0-9]+$
     repoURL: docker.io/library/redis
     imageSelectionStrategy: SemVer

@@ -95,6 +95,7 @@ fn a_tag_that_moves_is_noticed() {
     {
       "bases": 1,
       "tags": 0,
+      "external": 0,
       "failures": [],
       "changes": [
         {
@@ -210,6 +211,145 @@ fn a_tag_of_ours_that_others_stand_on_is_noticed() {
 
     HOST/acme/base:1: DIGEST
     ");
+}
+
+#[test]
+fn external_images_show_what_is_newer() {
+    let mut sandbox = crate::sandbox();
+    let Some(registry) = RegistryServer::start(&sandbox) else {
+        return;
+    };
+    let host = registry.host();
+    let entry = |name: &str, rest: &str| {
+        format!("- {{name: {name}, registry: '{host}', repository: x/{name}, {rest}}}\n")
+    };
+    sandbox.write(
+        "images.yaml",
+        [
+            entry("postgres", r"imageSelectionStrategy: SemVer, constraint: '>=16.0-0 <17.0-0', allowTags: '^[0-9]+\.[0-9]+-alpine$'"),
+            entry("nginx", "imageSelectionStrategy: Digest, constraint: 1.29-alpine"),
+            entry("builds", "imageSelectionStrategy: NewestBuild"),
+            entry("dated", "imageSelectionStrategy: NewestBuild"),
+            entry("none", "imageSelectionStrategy: SemVer, constraint: 3.x"),
+            entry("gone", "{}").replace(", {}", ""),
+        ]
+        .concat(),
+    );
+    sandbox.write(
+        "imgfac.yaml",
+        format!("registries: {{'{host}': {{insecure: true}}}}\n"),
+    );
+    let analysed = sandbox.run(&["analyze"]);
+    assert_eq!(analysed.code, 0, "{analysed}");
+    let signature = format!("x/postgres:sha256-{}.sig", "a".repeat(64));
+    for image in [
+        "x/postgres:16.3-alpine",
+        "x/postgres:16.4-alpine",
+        "x/postgres:17.2-alpine",
+        "x/postgres:18.0-rc1-alpine",
+        "x/postgres:18.0",
+        &signature,
+        "x/nginx:1.29-alpine",
+        "x/nginx:1.30-alpine",
+        "x/builds:a",
+        "x/builds:b",
+        "x/none:3.1",
+    ] {
+        push(&sandbox, &registry, image, "first");
+    }
+    for (image, time) in [("x/dated:b", "2026-11-02"), ("x/dated:a", "2026-11-03")] {
+        // What goes between the quotes of the author.
+        let says = format!(r#"x", "created": "{time}T08:00:00Z"#);
+        push(&sandbox, &registry, image, &says);
+    }
+    assert_snapshot!(run(&sandbox, &registry, &["observe", "--all"]), @r#"
+    exit 3
+    --- stdout
+    3 images failed; what was known is kept:
+      failed  image  builds  the images of HOST/x/builds do not say when they were built; follow versions with SemVer, or one tag with Digest
+      failed  image  gone    HOST has no tags of x/gone; was it deleted or renamed? Dockerfiles that name it do not build any more
+      failed  image  none    none of the tags of HOST/x/none fits; allowTags, imageSelectionStrategy and constraint of its entry say which do; without allowTags a version has three numbers, and what follows them, such as -alpine, is a pre-release, which only a range such as ">=16.0-0 <17.0-0" has
+
+      changed  image  builds    the images of HOST/x/builds do not say when they were built
+      changed  image  dated     follows a; tag a first seen at DIGEST
+      changed  image  gone      HOST has no tags of x/gone
+      changed  image  nginx     follows 1.29-alpine; tag 1.29-alpine first seen at DIGEST; newer: 1.30-alpine
+      changed  image  none      none of the tags of HOST/x/none fits
+      changed  image  postgres  follows 16.4-alpine; tag 16.4-alpine first seen at DIGEST; newer: 17.2-alpine
+
+    Wrote 6 files: state/images (6)
+    --- stderr
+    "#);
+    let state = shown(&sandbox.read("state/images/postgres.yaml"), &registry);
+    let (_, current) = state.split_once("# Current").unwrap();
+    assert_snapshot!(current, @r#"
+     state: the tag that is tracked
+    currentVersion: 16.4-alpine
+    currentDigest: DIGEST
+    lastBuilt: null
+
+    # What its tags were seen to point at, with the times of it
+    observedTags:
+      16.4-alpine:
+        digests:
+          - digest: DIGEST
+            firstSeen: "2026-11-23T12:00:00Z"
+            lastSeen: "2026-11-23T12:00:00Z"
+
+    # Versions that are newer than the one that is tracked, newest first
+    availableVersions:
+      - 17.2-alpine
+    "#);
+    assert_snapshot!(sandbox.run(&["status"]), @"
+    exit 0
+    --- stdout
+    IMAGE     KIND      DISCOVERY  WAVE  VERSION                          DELAY  STANDS ON
+    builds    external  external   -     -                                7d
+    dated     external  external   -     a                                7d
+    gone      external  external   -     -                                7d
+    nginx     external  external   -     1.29-alpine, newer: 1.30-alpine  7d
+    none      external  external   -     -                                7d
+    postgres  external  external   -     16.4-alpine, newer: 17.2-alpine  7d
+    --- stderr
+    ");
+    assert_snapshot!(shown(&sandbox.run(&["status", "none"]).to_string(), &registry), @"
+    exit 0
+    --- stdout
+    none  HOST/x/none
+      kind       external
+      enrolled   2026-11-23T12:00:00Z
+      discovery  external
+      version    not known
+      digest     not known
+      observed   not known since 2026-11-23T12:00:00Z: none of the tags of HOST/x/none fits
+    --- stderr
+    ");
+    let before = sandbox.files();
+    sandbox.set_now("2026-11-24T12:00:00Z");
+    let again = run(&sandbox, &registry, &["observe", "--all", "--quiet"]);
+    assert!(
+        again
+            .stdout
+            .ends_with("Nothing changed, nothing written.\n"),
+        "{again}"
+    );
+    assert_eq!(sandbox.files(), before);
+    push(&sandbox, &registry, "x/postgres:16.10-alpine", "second");
+    push(&sandbox, &registry, "x/nginx:1.29-alpine", "second");
+    let moved = run(&sandbox, &registry, &["observe", "--all"]).stdout;
+    assert_snapshot!(moved.split_once("\n\n").unwrap().1, @"
+      changed  image  nginx     tag 1.29-alpine moved from DIGEST to DIGEST
+      changed  image  postgres  now follows 16.10-alpine, before 16.4-alpine; tag 16.10-alpine first seen at DIGEST; tag 16.4-alpine is no longer watched
+
+    Wrote 2 files: state/images (2)
+    ");
+    let json = sandbox
+        .run(&["status", "postgres", "--format", "json"])
+        .stdout;
+    assert!(
+        json.contains("\"availableVersions\": [\n    \"17.2-alpine\"\n  ]"),
+        "{json}"
+    );
 }
 
 #[test]

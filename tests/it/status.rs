@@ -91,6 +91,8 @@ fn one_image_is_shown_with_all_that_is_known() {
       "circle": [],
       "currentVersion": null,
       "currentDigest": null,
+      "availableVersions": [],
+      "lastError": null,
       "lastBuilt": null,
       "rebuildDelay": "1d",
       "autoRebuild": true,

@@ -2,10 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use imgfac_model::{BaseName, Digest, Reference, Registry};
+use imgfac_model::{BaseName, Digest, Enrolment, ImageName, Reference};
 use imgfac_providers::{Options, Question, Registries, RegistryError};
-use imgfac_state::{Change, Fleet, ObserveError, OwnTag, Subject, seen_tags};
+use imgfac_state::{
+    Change, Configuration, Fleet, ObserveError, OwnTag, Sighting, Subject, seen_tags,
+};
 
+use crate::external::{self, Failed};
 use crate::render;
 
 /// What was found out.
@@ -15,21 +18,49 @@ pub(crate) struct Observed {
     pub(crate) bases: usize,
     /// How many tags of images of ours others stand on.
     pub(crate) tags: usize,
+    /// How many images are only watched.
+    pub(crate) external: usize,
     /// Of what nothing could be found out, and why.
     pub(crate) failures: Vec<(Subject, String)>,
 }
 
+/// What is asked about: the bases of a fleet, and these.
+#[derive(Debug)]
+pub(crate) struct Asked<'a> {
+    /// Tags of images of ours that others stand on.
+    pub(crate) tags: Vec<OwnTag>,
+    /// Images that are only watched.
+    pub(crate) external: Vec<&'a Enrolment>,
+}
+
+impl<'a> Asked<'a> {
+    pub(crate) fn of(configuration: &'a Configuration, fleet: &Fleet) -> Self {
+        let images = configuration.images.values();
+        let external = images
+            .map(|enrolled| &enrolled.enrolment)
+            // What is not in state yet is new, or its file cannot be used.
+            .filter(|it| !it.is_managed() && fleet.images.contains_key(it.name.as_str()));
+        Self {
+            tags: fleet.own_tags(),
+            external: external.collect(),
+        }
+    }
+}
+
 /// What registries said in this run: nobody is asked twice, also when another writer was faster.
 #[derive(Debug, Default)]
-pub(crate) struct Answers(BTreeMap<Reference, Result<Digest, RegistryError>>);
+pub(crate) struct Answers {
+    digests: BTreeMap<Reference, Result<Digest, RegistryError>>,
+    external: BTreeMap<ImageName, (Enrolment, Result<Sighting, Failed>)>,
+}
 
 impl Answers {
-    /// Asks about the bases and tags that were not asked about yet.
+    /// Asks about all that was not asked about yet.
     pub(crate) fn ask(
         &mut self,
-        settings: &BTreeMap<String, Registry>,
+        configuration: &Configuration,
         fleet: &Fleet,
-        tags: &[OwnTag],
+        asked: &Asked<'_>,
         progress: bool,
     ) {
         let usable = |name: &BaseName| fleet.unreadable_base(name.as_str()).is_none();
@@ -40,31 +71,55 @@ impl Answers {
                 known: stored.state.current_digest.as_deref().and_then(parsed),
                 ours: false,
             });
-        let tags = tags.iter().map(|own| Question {
+        let tags = asked.tags.iter().map(|own| Question {
             reference: own.reference.clone(),
             known: current(fleet, own),
             ours: true,
         });
         let mut questions: BTreeMap<Reference, Question> = BTreeMap::new();
         for question in bases.chain(tags) {
-            if !self.0.contains_key(&question.reference) {
+            if !self.digests.contains_key(&question.reference) {
                 questions.insert(question.reference.clone(), question);
             }
         }
         let questions: Vec<Question> = questions.into_values().collect();
-        let bar = render::progress_bar("Asking registries", questions.len(), progress);
+        let external = asked.external.iter().copied();
+        let external: Vec<&Enrolment> = external
+            .filter(|image| match self.external.get(&image.name) {
+                Some((before, _)) => before != *image,
+                None => true,
+            })
+            .collect();
+        let steps = questions.len() + external.len();
+        let bar = render::progress_bar("Asking registries", steps, progress);
+        let settings = &configuration.settings.registries;
         let registries = Registries::new(settings, Options::default());
         let answers = registries.digests_of(&questions, &|| bar.inc(1));
+        let sightings = registries.of_each(
+            &external,
+            |image| &image.repository,
+            |image| {
+                let known = fleet.images.get(image.name.as_str());
+                let known = known.and_then(|stored| stored.state.current_digest.as_deref());
+                let seen = external::look(&registries, image, known.and_then(parsed).as_ref());
+                bar.inc(1);
+                seen
+            },
+        );
         bar.finish_and_clear();
         let references = questions.into_iter().map(|question| question.reference);
-        self.0.extend(references.zip(answers));
+        self.digests.extend(references.zip(answers));
+        for (image, seen) in external.into_iter().zip(sightings) {
+            self.external
+                .insert(image.name.clone(), (image.clone(), seen));
+        }
     }
 
     /// Brings the answers into state. Gives what that changed, and of what nothing is known now.
     pub(crate) fn record(
         &self,
         fleet: &mut Fleet,
-        tags: &[OwnTag],
+        asked: &Asked<'_>,
         now: &str,
     ) -> (Vec<Change>, Vec<(Subject, String)>) {
         let mut record = Record {
@@ -72,7 +127,7 @@ impl Answers {
             ..Record::default()
         };
         let mut watched: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-        for own in tags {
+        for own in &asked.tags {
             let OwnTag {
                 image,
                 tag,
@@ -82,16 +137,32 @@ impl Answers {
                 .entry(image.clone())
                 .or_default()
                 .insert(tag.clone());
-            let recorded = match self.0.get(reference) {
+            let recorded = match self.digests.get(reference) {
                 None => continue,
                 Some(Ok(_)) if reference.tag().is_none() => fleet.observe_tag_reached(image, tag),
                 Some(Ok(digest)) => fleet.observe_tag(image, tag, digest, now),
                 Some(Err(error)) => {
-                    record.failed(Subject::Image(image.clone()), error);
+                    record.failed(Subject::Image(image.clone()), &error.clone().into());
                     fleet.observe_tag_failed(image, tag, &error.to_string(), now)
                 }
             };
             record.add(Subject::Image(image.clone()), recorded);
+        }
+        for image in &asked.external {
+            let name = image.name.as_str();
+            let subject = Subject::Image(name.to_owned());
+            let recorded = match self.external.get(&image.name) {
+                None => continue,
+                Some((_, Ok(sighting))) => fleet.observe_external(name, sighting, now),
+                Some((_, Err(failed))) => {
+                    record.failed(subject.clone(), failed);
+                    fleet.observe_external_failed(name, &failed.reason, now)
+                }
+            };
+            record.add(subject, recorded);
+            let tracked = fleet.images.get(name);
+            let tracked = tracked.and_then(|stored| stored.state.current_version.clone());
+            watched.entry(name.to_owned()).or_default().extend(tracked);
         }
         let forgotten = fleet.forget_tags(&watched);
         forgotten
@@ -105,13 +176,13 @@ impl Answers {
                 continue;
             }
             let subject = Subject::Base(name.to_string());
-            let recorded = match self.0.get(&reference) {
+            let recorded = match self.digests.get(&reference) {
                 None => continue,
                 // A digest without a tag never moves: that it is there is all.
                 Some(Ok(_)) if reference.tag().is_none() => fleet.observe_reached(&name),
                 Some(Ok(digest)) => fleet.observe(&name, digest, now),
                 Some(Err(error)) => {
-                    record.failed(subject.clone(), error);
+                    record.failed(subject.clone(), &error.clone().into());
                     fleet.observe_failed(&name, &error.to_string(), now)
                 }
             };
@@ -130,9 +201,9 @@ struct Record {
 }
 
 impl Record {
-    fn failed(&mut self, subject: Subject, error: &RegistryError) {
-        let reason = format!("{error}; {}", error.remedy());
-        self.failures.push((subject, reason));
+    fn failed(&mut self, subject: Subject, failed: &Failed) {
+        let Failed { reason, remedy } = failed;
+        self.failures.push((subject, format!("{reason}; {remedy}")));
     }
 
     fn add(&mut self, subject: Subject, recorded: Result<Vec<Change>, ObserveError>) {

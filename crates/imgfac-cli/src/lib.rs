@@ -10,6 +10,7 @@ mod commands;
 mod context;
 mod discovery;
 mod error;
+mod external;
 mod factory;
 mod fleet_graph;
 mod git;

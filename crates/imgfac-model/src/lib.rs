@@ -38,7 +38,7 @@ pub use crate::{
     end_of_life::{Day, EndOfLife, ImagePattern},
     enrolment::{Defaults, Enrolment, UpdateTarget},
     name::{BaseName, IMAGE_NAME_LIMIT, ImageName, assign_base_names, base_slug},
-    newer::newer_tags,
+    newer::{has_newer_tags, newer_tags},
     path::RelativePath,
     policy::{
         BaseRole, Criticality, DelayClock, DigestSelection, DiscoveryStatus, Provider,

@@ -26,6 +26,12 @@ pub fn newer_tags<'t>(tracked: &str, tags: impl IntoIterator<Item = &'t str>) ->
     newer.into_iter().map(|(_, tag)| tag).collect()
 }
 
+/// Whether there can be newer tags than this one at all: whether it is a version.
+#[must_use]
+pub fn has_newer_tags(tag: &str) -> bool {
+    read(tag).is_some()
+}
+
 /// What stands around the numbers, and how many there are. Of a number that may be a date or a
 /// hash the digits count, too.
 #[derive(PartialEq, Eq)]
@@ -173,6 +179,7 @@ mod tests {
 
     #[test]
     fn what_is_no_version_has_no_newer_one() {
+        assert!(!has_newer_tags("latest") && has_newer_tags("16-alpine"));
         check("latest", "1 2 3", "");
         check("bookworm", "trixie", "");
         check("", "1", "");

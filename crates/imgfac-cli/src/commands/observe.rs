@@ -4,7 +4,7 @@ use clap::{ArgGroup, Args};
 use imgfac_model::{BaseName, Digest, exit, nearest};
 use imgfac_state::{Files, Fleet, ObserveError};
 
-use crate::answers::{Answers, Observed};
+use crate::answers::{Answers, Asked, Observed};
 
 use crate::args::{Format, FormatArg};
 use crate::commands::operation::{self, Applied, Operation, Round};
@@ -20,15 +20,16 @@ use crate::render::{self, CommitReport, Done, JsonDone, JsonObserved};
 /// docs/registries.md. With --base and --digest nobody is asked: the jobs in a cluster run this for
 /// every digest that Kargo finds. The digest, when it was first seen and the one before go into
 /// state/base-images/NAME.yaml, with the last ten kept. What tags of images of ours point at, where
-/// others stand on them, goes into observedTags of state/images/NAME.yaml. The first digest of a
-/// tag is no update. What is known already changes nothing.
+/// others stand on them, goes into observedTags of state/images/NAME.yaml. Of an image without
+/// source, the tag that is followed is recorded there, and which versions are newer. The first
+/// digest of a tag is no update. What is known already changes nothing.
 #[derive(Debug, Args)]
 #[command(
     group = ArgGroup::new("bases").required(true).args(["all", "base"]),
     after_help = "Examples:\n  imgfac observe --all --push\n  imgfac observe --base node-22 --digest sha256:… --push"
 )]
 pub(crate) struct ObserveArgs {
-    /// Ask the registries about all bases, and all tags of ours that others stand on
+    /// Ask the registries about bases, tags of ours that others stand on, and external images
     ///
     /// A tag that could not be asked about keeps what was known of it, has the reason as lastError
     /// in state, and makes the run end with 3.
@@ -101,11 +102,13 @@ impl Operation for Request<'_> {
                 changes.map_err(|error| failed(error, &fleet))?
             }
             _ => {
-                let tags = fleet.own_tags();
-                observed.tags = tags.len();
-                let settings = &factory.configuration.settings.registries;
-                self.answers.ask(settings, &fleet, &tags, context.progress);
-                let (changes, failures) = self.answers.record(&mut fleet, &tags, &now);
+                let configuration = &factory.configuration;
+                let asked = Asked::of(configuration, &fleet);
+                observed.tags = asked.tags.len();
+                observed.external = asked.external.len();
+                self.answers
+                    .ask(configuration, &fleet, &asked, context.progress);
+                let (changes, failures) = self.answers.record(&mut fleet, &asked, &now);
                 observed.failures = failures;
                 changes
             }

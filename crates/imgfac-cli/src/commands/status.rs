@@ -3,7 +3,9 @@
 use clap::Args;
 use imgfac_graph::Graph;
 use imgfac_model::{DiscoveryStatus, ImageState, exit};
-use imgfac_state::{Enrolled, Fleet, LastError, Passage, last_error};
+use imgfac_state::{
+    Enrolled, Fleet, LastError, Passage, available_versions, last_error, seen_tags, tag_errors,
+};
 use serde::Serialize;
 
 use crate::args::{Format, FormatArg};
@@ -16,7 +18,8 @@ use crate::render::{self, BOLD, DIM};
 /// Show the fleet, or one image
 ///
 /// For each image: whether its Dockerfile is understood, what it stands on, which version was
-/// built last, and the wave in which it would be rebuilt.
+/// built last, and the wave in which it would be rebuilt. For an image without source: the version
+/// that is followed, and the newest of those that are newer, as far as observe --all has seen.
 #[derive(Debug, Args)]
 pub(crate) struct StatusArgs {
     /// Only this image, with everything that is known of it
@@ -40,6 +43,10 @@ struct ImageStatus {
     circle: Vec<String>,
     current_version: Option<String>,
     current_digest: Option<String>,
+    /// Versions that are newer than the one that is tracked, newest first.
+    available_versions: Vec<String>,
+    /// Why the last look at it failed.
+    last_error: Option<String>,
     last_built: Option<String>,
     rebuild_delay: String,
     auto_rebuild: bool,
@@ -157,25 +164,34 @@ fn status(image: &Enrolled, fleet: &Fleet) -> ImageStatus {
         let base = stored.map(|stored| &stored.state);
         let error = stored.and_then(|stored| last_error(&stored.rest));
         Base {
-            last_error: error.map(|LastError { reason, since }| match since {
-                Some(since) => format!("not known since {since}: {reason}"),
-                None => reason,
-            }),
+            last_error: error.map(told),
             name: name.to_string(),
             reference: base.map(|base| base.reference.to_string()),
             current_digest: base.and_then(|base| base.current_digest.clone()),
             needed: base.is_none_or(|base| !state.unused_bases.contains(&base.reference)),
         }
     });
-    let managed_bases = state.managed_bases.iter().map(|base| Base {
-        name: base.name.to_string(),
-        reference: Some(base.reference.to_string()),
-        current_digest: fleet
-            .images
-            .get(base.name.as_str())
-            .and_then(|stored| stored.state.current_digest.clone()),
-        last_error: None,
-        needed: !state.unused_bases.contains(&base.reference),
+    let managed_bases = state.managed_bases.iter().map(|base| {
+        let parent = fleet.images.get(base.name.as_str());
+        let tag = base.reference.tag().map(|tag| tag.as_str());
+        let seen = parent.and_then(|parent| seen_tags(&parent.rest).remove(tag?)?.pop());
+        let error = parent.and_then(|parent| {
+            let mut errors = tag_errors(&parent.rest);
+            let pinned = base.reference.digest().map(|digest| digest.as_str());
+            [tag, pinned]
+                .into_iter()
+                .flatten()
+                .find_map(|it| errors.remove(it))
+        });
+        Base {
+            name: base.name.to_string(),
+            reference: Some(base.reference.to_string()),
+            current_digest: seen
+                .map(|seen| seen.digest)
+                .or_else(|| parent.and_then(|parent| parent.state.current_digest.clone())),
+            last_error: error.map(told),
+            needed: !state.unused_bases.contains(&base.reference),
+        }
     });
     ImageStatus {
         name: enrolment.name.to_string(),
@@ -200,6 +216,8 @@ fn status(image: &Enrolled, fleet: &Fleet) -> ImageStatus {
         circle: Vec::new(),
         current_version: state.current_version.clone(),
         current_digest: state.current_digest.clone(),
+        available_versions: stored.map_or_else(Vec::new, |it| available_versions(&it.rest)),
+        last_error: stored.and_then(|it| last_error(&it.rest)).map(told),
         last_built: state.last_built.clone(),
         rebuild_delay: enrolment.rebuild_delay.to_string(),
         auto_rebuild: enrolment.auto_rebuild,
@@ -221,6 +239,15 @@ fn status(image: &Enrolled, fleet: &Fleet) -> ImageStatus {
             .into_iter()
             .map(Passed::from)
             .collect(),
+    }
+}
+
+/// Why something is not known, and since when.
+fn told(error: LastError) -> String {
+    let LastError { reason, since } = error;
+    match since {
+        Some(since) => format!("not known since {since}: {reason}"),
+        None => reason,
     }
 }
 
@@ -257,7 +284,7 @@ fn table(context: &mut Context<'_>, images: &[ImageStatus]) -> Result<(), CliErr
                 image
                     .wave
                     .map_or_else(|| "-".into(), |wave| wave.to_string()),
-                image.current_version.clone().unwrap_or_else(|| "-".into()),
+                version(image),
                 image.rebuild_delay.clone(),
                 stands_on,
             ]
@@ -272,6 +299,15 @@ fn table(context: &mut Context<'_>, images: &[ImageStatus]) -> Result<(), CliErr
         }
     }
     Ok(())
+}
+
+/// The version, and the newest of those that are newer.
+fn version(image: &ImageStatus) -> String {
+    let version = image.current_version.as_deref().unwrap_or("-");
+    match image.available_versions.first() {
+        Some(newer) => format!("{version}, newer: {newer}"),
+        None => version.to_owned(),
+    }
 }
 
 fn detail(context: &mut Context<'_>, image: &ImageStatus) -> Result<(), CliError> {
@@ -292,6 +328,10 @@ fn detail(context: &mut Context<'_>, image: &ImageStatus) -> Result<(), CliError
         ("version", text(&image.current_version)),
         ("digest", text(&image.current_digest)),
     ]);
+    if !image.available_versions.is_empty() {
+        rows.push(("newer", image.available_versions.join(", ")));
+    }
+    rows.extend(image.last_error.clone().map(|error| ("observed", error)));
     if is_managed {
         rows.push(("built", text(&image.last_built)));
         rows.push((

@@ -2,7 +2,7 @@
 //!
 //! Commands that write state print one object with `changes`, `files`, `check` and `commit`;
 //! `analyze` and `sync` also `images` (counts), `bases`, `failures` and `diagnostics`, `observe --all`
-//! `bases`, `tags` and `failures`. Keys are only ever added.
+//! `bases`, `tags`, `external` and `failures`. Keys are only ever added.
 
 use imgfac_model::{Diagnostic, SourceFiles};
 use imgfac_state::{Change, Subject};
@@ -87,11 +87,13 @@ pub(crate) struct JsonReport {
     done: JsonDone,
 }
 
-/// What `observe --all` did; `tags` are those of images of ours that others stand on.
+/// What `observe --all` did; `tags` are those of images of ours that others stand on,
+/// `external` the images that are only watched.
 #[derive(Serialize)]
 pub(crate) struct JsonObserved {
     bases: usize,
     tags: usize,
+    external: usize,
     failures: Vec<JsonFailure>,
     #[serde(flatten)]
     done: JsonDone,
@@ -172,6 +174,7 @@ impl JsonObserved {
         Self {
             bases: observed.bases,
             tags: observed.tags,
+            external: observed.external,
             failures: failures(&observed.failures),
             done: JsonDone::new(done),
         }
