@@ -1,10 +1,16 @@
 //! Who asks: the credentials of Docker and Podman.
 
 use std::fmt;
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
 
 use docker_credential::{
     CredentialRetrievalError as Problem, DockerCredential, get_credential, get_podman_credential,
 };
+
+/// A credential helper may take so long: it may ask a server, but nobody is there to type anything.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A password or token. Its debug form does not show it.
 #[derive(Clone, PartialEq, Eq)]
@@ -50,9 +56,31 @@ pub enum Credentials {
 ///
 /// # Errors
 ///
-/// When credentials are configured and cannot be got. What a helper printed is not repeated: it
-/// may be a secret.
+/// When credentials are configured and cannot be got, or not within 30 seconds. What a helper printed
+/// is not repeated: it may be a secret.
 pub fn docker_config(registry: &str) -> Result<Credentials, String> {
+    let registry = registry.to_owned();
+    in_time(PATIENCE, move || configured(&registry))
+}
+
+/// Lets a work end in time, or goes on without it. A helper that hangs is left behind: it belongs
+/// to a library that gives no hold of it, and it ends when it notices that nobody reads its answer.
+fn in_time<T: Send + 'static>(
+    patience: Duration,
+    work: impl FnOnce() -> Result<T, String> + Send + 'static,
+) -> Result<T, String> {
+    let (sender, answer) = mpsc::channel();
+    thread::spawn(move || sender.send(work()));
+    let late = |_| {
+        let seconds = patience.as_secs();
+        Err(format!(
+            "the credential helper does not answer within {seconds} s"
+        ))
+    };
+    answer.recv_timeout(patience).unwrap_or_else(late)
+}
+
+fn configured(registry: &str) -> Result<Credentials, String> {
     let key = match registry {
         // What `docker login` without an address writes.
         "docker.io" => "https://index.docker.io/v1/",
@@ -126,6 +154,18 @@ mod tests {
             shown.contains("ada") && !shown.contains("hunter2"),
             "{shown}"
         );
+    }
+
+    #[test]
+    fn a_helper_that_hangs_is_not_waited_for() {
+        let (end, hangs) = mpsc::channel::<()>();
+        let work = move || hangs.recv().map_err(|_| "it ended".to_owned());
+        assert_eq!(
+            in_time(Duration::ZERO, work),
+            Err("the credential helper does not answer within 0 s".to_owned())
+        );
+        drop(end);
+        assert_eq!(in_time(PATIENCE, || Ok(1)), Ok(1));
     }
 
     #[test]
