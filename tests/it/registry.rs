@@ -352,6 +352,83 @@ fn external_images_show_what_is_newer() {
     );
 }
 
+/// An index with an image for each platform, which says what stands behind it, and an attestation.
+fn push_index(
+    sandbox: &Sandbox,
+    registry: &RegistryServer,
+    image: &str,
+    platforms: &[(&str, &str)],
+) {
+    let layout = Layout::new(sandbox, "index");
+    let entry = |(platform, says): &(&str, &str)| {
+        let (os, architecture) = platform.split_once('/').unwrap();
+        format!(
+            r#"{{{}, "platform": {{"os": "{os}", "architecture": "{architecture}"}}}}"#,
+            layout.image(says, "", "")
+        )
+    };
+    let entries: Vec<String> = platforms
+        .iter()
+        .chain(&[("unknown/unknown", "attestation")])
+        .map(entry)
+        .collect();
+    let index = layout.blob(
+        "application/vnd.oci.image.index.v1+json",
+        &format!(
+            r#"{{"schemaVersion": 2, "mediaType": "application/vnd.oci.image.index.v1+json", "manifests": [{}]}}"#,
+            entries.join(", ")
+        ),
+    );
+    layout.finish(&index);
+    let _ = registry.push(&layout, image);
+}
+
+#[test]
+fn the_platforms_of_a_digest_are_recorded_when_it_is_new() {
+    let sandbox = crate::sandbox();
+    let Some(registry) = RegistryServer::start(&sandbox) else {
+        return;
+    };
+    let host = registry.host();
+    factory(&sandbox, &host, &format!("FROM {host}/acme/base:1\n"));
+    let observe = |arm64: &str| {
+        let platforms = [("linux/amd64", "same"), ("linux/arm64", arm64)];
+        push_index(&sandbox, &registry, "acme/base:1", &platforms);
+        let observed = run(&sandbox, &registry, &["observe", "--all"]);
+        assert_eq!(observed.code, 0, "{observed}");
+    };
+    observe("first");
+    observe("second");
+    let before = sandbox.files();
+    observe("second");
+    assert_eq!(sandbox.files(), before);
+    // What costs too much is left out.
+    let settings = sandbox.read("imgfac.yaml");
+    let without = settings.replace("insecure: true", "insecure: true, budget: 0");
+    sandbox.write("imgfac.yaml", &without);
+    observe("third");
+    let state = base_state(&sandbox, &registry, "1");
+    let (_, digests) = state.split_once("digests:\n").unwrap();
+    let digests = digests.split_once("\n\n").unwrap().0;
+    let platforms = |entry: &str| {
+        let lines = entry.lines().filter(|line| line.contains("linux/"));
+        lines.map(|line| line.trim().to_owned()).collect::<Vec<_>>()
+    };
+    let entries: Vec<Vec<String>> = digests.split("- digest:").skip(1).map(platforms).collect();
+    let [first, second, third] = entries.as_slice() else {
+        panic!("{digests}");
+    };
+    assert_eq!(
+        (first.len(), second.len(), third.len()),
+        (2, 2, 0),
+        "{digests}"
+    );
+    // Only that of arm64 is another one.
+    assert_eq!(first[0], second[0]);
+    assert!(first[0].starts_with("linux/amd64: sha256:"), "{digests}");
+    assert_ne!(first[1], second[1]);
+}
+
 #[test]
 fn what_cannot_be_asked_is_an_error_with_its_age() {
     let mut sandbox = crate::sandbox();

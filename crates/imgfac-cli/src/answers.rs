@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use imgfac_model::{BaseName, Digest, Enrolment, ImageName, Reference};
+use imgfac_model::{BaseName, Digest, Enrolment, ImageName, Reference, Repository};
 use imgfac_providers::{Options, Question, Registries, RegistryError};
 use imgfac_state::{
     Change, Configuration, Fleet, ObserveError, OwnTag, Sighting, Subject, seen_tags,
@@ -52,6 +52,15 @@ impl<'a> Asked<'a> {
 pub(crate) struct Answers {
     digests: BTreeMap<Reference, Result<Digest, RegistryError>>,
     external: BTreeMap<ImageName, (Enrolment, Result<Sighting, Failed>)>,
+    /// The images of what is new, by platform.
+    platforms: BTreeMap<(Repository, Digest), BTreeMap<String, Digest>>,
+}
+
+/// A digest that was not known before.
+struct News {
+    repository: Repository,
+    digest: Digest,
+    ours: bool,
 }
 
 impl Answers {
@@ -99,20 +108,92 @@ impl Answers {
             &external,
             |image| &image.repository,
             |image| {
-                let known = fleet.images.get(image.name.as_str());
-                let known = known.and_then(|stored| stored.state.current_digest.as_deref());
-                let seen = external::look(&registries, image, known.and_then(parsed).as_ref());
+                let known = known_of(fleet, image);
+                let seen = external::look(&registries, image, known.as_ref());
                 bar.inc(1);
                 seen
             },
         );
         bar.finish_and_clear();
+        let moved = questions
+            .iter()
+            .zip(&answers)
+            .filter_map(|(question, answer)| {
+                let digest = answer.as_ref().ok()?;
+                let is_news =
+                    question.known.as_ref() != Some(digest) && question.reference.tag().is_some();
+                is_news.then(|| News {
+                    repository: question.reference.repository().clone(),
+                    digest: digest.clone(),
+                    ours: question.ours,
+                })
+            });
+        let seen = external.iter().zip(&sightings).filter_map(|(image, seen)| {
+            let digest = &seen.as_ref().ok()?.digest;
+            (known_of(fleet, image).as_ref() != Some(digest)).then(|| News {
+                repository: image.repository.clone(),
+                digest: digest.clone(),
+                ours: false,
+            })
+        });
+        self.look_into(&registries, moved.chain(seen));
         let references = questions.into_iter().map(|question| question.reference);
         self.digests.extend(references.zip(answers));
         for (image, seen) in external.into_iter().zip(sightings) {
             self.external
                 .insert(image.name.clone(), (image.clone(), seen));
         }
+    }
+
+    /// Finds out which images what is new has for platforms. This comes last: what it costs of the
+    /// budgets, no other question lacks. Where it fails, all platforms count as changed.
+    fn look_into(&mut self, registries: &Registries, news: impl Iterator<Item = News>) {
+        let mut places = BTreeMap::new();
+        for news in news {
+            let place = (news.repository.clone(), news.digest.clone());
+            if !self.platforms.contains_key(&place) {
+                places.insert(place, news);
+            }
+        }
+        let news: Vec<&News> = places.values().collect();
+        let found = registries.of_each(
+            &news,
+            |news| &news.repository,
+            |news| registries.platforms(&news.repository, &news.digest, news.ours),
+        );
+        for (news, found) in news.into_iter().zip(found) {
+            let News {
+                repository, digest, ..
+            } = news;
+            match found {
+                Ok(platforms) => {
+                    let place = (repository.clone(), digest.clone());
+                    self.platforms
+                        .extend(platforms.map(|platforms| (place, platforms)));
+                }
+                Err(error) => {
+                    tracing::info!(%repository, %digest, %error, "its platforms are not known");
+                }
+            }
+        }
+    }
+
+    /// Adds the platforms of a digest to what was just recorded of it. Nothing is written for them
+    /// alone.
+    fn add_platforms(
+        &self,
+        changes: Vec<Change>,
+        repository: &Repository,
+        digest: &Digest,
+        note: impl FnOnce(&BTreeMap<String, Digest>) -> Result<(), ObserveError>,
+    ) -> Result<Vec<Change>, ObserveError> {
+        let place = (repository.clone(), digest.clone());
+        if let Some(platforms) = self.platforms.get(&place)
+            && !changes.is_empty()
+        {
+            note(platforms)?;
+        }
+        Ok(changes)
     }
 
     /// Brings the answers into state. Gives what that changed, and of what nothing is known now.
@@ -140,7 +221,14 @@ impl Answers {
             let recorded = match self.digests.get(reference) {
                 None => continue,
                 Some(Ok(_)) if reference.tag().is_none() => fleet.observe_tag_reached(image, tag),
-                Some(Ok(digest)) => fleet.observe_tag(image, tag, digest, now),
+                Some(Ok(digest)) => {
+                    let changes = fleet.observe_tag(image, tag, digest, now);
+                    changes.and_then(|changes| {
+                        self.add_platforms(changes, reference.repository(), digest, |platforms| {
+                            fleet.observe_tag_platforms(image, tag, digest, platforms)
+                        })
+                    })
+                }
                 Some(Err(error)) => {
                     record.failed(Subject::Image(image.clone()), &error.clone().into());
                     fleet.observe_tag_failed(image, tag, &error.to_string(), now)
@@ -153,7 +241,15 @@ impl Answers {
             let subject = Subject::Image(name.to_owned());
             let recorded = match self.external.get(&image.name) {
                 None => continue,
-                Some((_, Ok(sighting))) => fleet.observe_external(name, sighting, now),
+                Some((_, Ok(sighting))) => {
+                    let Sighting { tag, digest, .. } = sighting;
+                    let changes = fleet.observe_external(name, sighting, now);
+                    changes.and_then(|changes| {
+                        self.add_platforms(changes, &image.repository, digest, |platforms| {
+                            fleet.observe_tag_platforms(name, tag, digest, platforms)
+                        })
+                    })
+                }
                 Some((_, Err(failed))) => {
                     record.failed(subject.clone(), failed);
                     fleet.observe_external_failed(name, &failed.reason, now)
@@ -180,7 +276,14 @@ impl Answers {
                 None => continue,
                 // A digest without a tag never moves: that it is there is all.
                 Some(Ok(_)) if reference.tag().is_none() => fleet.observe_reached(&name),
-                Some(Ok(digest)) => fleet.observe(&name, digest, now),
+                Some(Ok(digest)) => {
+                    let changes = fleet.observe(&name, digest, now);
+                    changes.and_then(|changes| {
+                        self.add_platforms(changes, reference.repository(), digest, |platforms| {
+                            fleet.observe_platforms(&name, digest, platforms)
+                        })
+                    })
+                }
                 Some(Err(error)) => {
                     record.failed(subject.clone(), &error.clone().into());
                     fleet.observe_failed(&name, &error.to_string(), now)
@@ -230,6 +333,12 @@ fn unreadable(fleet: &Fleet) -> Vec<(Subject, String)> {
         (file.subject.clone(), error)
     });
     told.collect()
+}
+
+/// What the tag of an external image pointed at the last time.
+fn known_of(fleet: &Fleet, image: &Enrolment) -> Option<Digest> {
+    let stored = fleet.images.get(image.name.as_str())?;
+    parsed(stored.state.current_digest.as_deref()?)
 }
 
 /// What a tag of ours pointed at the last time.

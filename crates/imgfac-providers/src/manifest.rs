@@ -111,6 +111,38 @@ impl Manifest {
     }
 }
 
+/// So many platforms of an index are told.
+const PLATFORMS: usize = 32;
+
+impl Manifest {
+    /// The images of an index by their platforms, 32 at most; `None` when it is no index, or names
+    /// no platform. One that is there more than once, as Windows has several of, is left out: its
+    /// image is not one.
+    #[must_use]
+    pub fn platforms(&self) -> Option<BTreeMap<String, Digest>> {
+        let Content::Index(entries) = &self.content else {
+            return None;
+        };
+        let mut platforms: BTreeMap<String, Option<Digest>> = BTreeMap::new();
+        for entry in entries {
+            let Some(platform) = &entry.platform else {
+                continue;
+            };
+            platforms
+                .entry(platform.to_string())
+                .and_modify(|image| {
+                    // The same one twice is still one.
+                    image.take_if(|image| *image != entry.digest);
+                })
+                .or_insert_with(|| Some(entry.digest.clone()));
+        }
+        let once = platforms.into_iter();
+        let once = once.filter_map(|(platform, image)| Some((platform, image?)));
+        let once: BTreeMap<String, Digest> = once.take(PLATFORMS).collect();
+        (!once.is_empty()).then_some(once)
+    }
+}
+
 impl Descriptor {
     fn new(wire: WireDescriptor) -> Result<Self, String> {
         let digest = Digest::parse(&wire.digest)
@@ -178,6 +210,51 @@ mod tests {
             .map(|entry| entry.platform.as_ref().map(Platform::as_str))
             .collect();
         assert_eq!(platforms, [Some("linux/arm/v7"), None, None, None]);
+    }
+
+    #[test]
+    fn an_index_has_an_image_for_each_platform() {
+        let check = |platforms: &str, expected: Option<&str>| {
+            let entry = |word: &str| {
+                let (platform, letter) = word.split_once('=').unwrap();
+                let mut parts = platform.splitn(3, '/');
+                let mut part = || parts.next().unwrap_or_default();
+                format!(
+                    r#"{{"digest": "sha256:{}", "platform": {{"os": "{}", "architecture": "{}", "variant": "{}"}}}}"#,
+                    letter.repeat(64),
+                    part(),
+                    part(),
+                    part()
+                )
+            };
+            let entries: Vec<String> = platforms.split_whitespace().map(entry).collect();
+            let text = format!(
+                r#"{{"schemaVersion": 2, "manifests": [{}]}}"#,
+                entries.join(",")
+            );
+            let found = read(&text).unwrap().platforms().map(|platforms| {
+                let words = platforms
+                    .iter()
+                    .map(|(name, digest)| format!("{name}={}", &digest.hex()[..1]));
+                words.collect::<Vec<_>>().join(" ")
+            });
+            assert_eq!(found.as_deref(), expected, "{platforms}");
+        };
+        check(
+            "linux/arm/v7=b linux/amd64=a unknown/unknown=c",
+            Some("linux/amd64=a linux/arm/v7=b"),
+        );
+        check(
+            "windows/amd64=a linux/amd64=b windows/amd64=c windows/amd64=a",
+            Some("linux/amd64=b"),
+        );
+        check("linux/amd64=a linux/amd64=a", Some("linux/amd64=a"));
+        check("unknown/unknown=c", None);
+        check("", None);
+        let many: Vec<String> = (0..40).map(|n| format!("linux/a{n:02}=a")).collect();
+        check(&many.join(" "), Some(&many[..32].join(" ")));
+        let image = read(r#"{"schemaVersion": 2, "layers": []}"#).unwrap();
+        assert_eq!(image.platforms(), None);
     }
 
     #[test]

@@ -161,6 +161,22 @@ impl Registries {
             .collect()
     }
 
+    /// The images of an index by their platforms; see [`crate::Manifest::platforms`]. Costs a
+    /// download.
+    ///
+    /// # Errors
+    ///
+    /// When the digest is not there, or the registry cannot be asked.
+    pub fn platforms(
+        &self,
+        repository: &Repository,
+        digest: &Digest,
+        ours: bool,
+    ) -> Result<Option<BTreeMap<String, Digest>>, RegistryError> {
+        let (registry, path) = self.place(repository, ours)?;
+        Ok(registry.manifest(&path, digest)?.platforms())
+    }
+
     /// The tags of an image; see [`Registry::tags`].
     ///
     /// # Errors

@@ -1,6 +1,8 @@
 //! What a tag was seen to point at: digests, and the times. Here of bases; `tags.rs` has the tags
 //! of our own images, of which the same is recorded.
 
+use std::collections::BTreeMap;
+
 use imgfac_model::{BaseName, BaseState, Digest, ImageState};
 use imgfac_yaml::Value;
 
@@ -15,6 +17,8 @@ const KEPT: usize = 10;
 pub(crate) const LAST_ERROR: &str = "lastError";
 /// The field that has what a tag was seen to point at.
 pub(crate) const DIGESTS: &str = "digests";
+/// The field of a digest that has its images by platform.
+const PLATFORMS: &str = "platforms";
 
 /// A digest, and for how long a tag pointed at it. One that came back is there twice.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,6 +29,9 @@ pub struct SeenDigest {
     pub first_seen: Option<String>,
     /// When it was last seen, or seen to be replaced, RFC 3339.
     pub last_seen: Option<String>,
+    /// Its images by platform, where it is an index and that was looked at. A platform that is not
+    /// here is not known: it may have changed.
+    pub platforms: BTreeMap<String, String>,
 }
 
 /// The digests that a base was seen to have, oldest first.
@@ -38,6 +45,7 @@ pub fn seen_digests(rest: &Fields) -> Vec<SeenDigest> {
             digest: field(entry, "digest")?,
             first_seen: field(entry, "firstSeen"),
             last_seen: field(entry, "lastSeen"),
+            platforms: platforms(entry),
         })
     };
     entries.iter().filter_map(seen).collect()
@@ -60,6 +68,16 @@ pub fn last_error(rest: &Fields) -> Option<LastError> {
         reason: field(error, "reason").unwrap_or_default(),
         since: field(error, "since"),
     })
+}
+
+fn platforms(entry: &Value) -> BTreeMap<String, String> {
+    let entry = Fields::of(entry);
+    let platforms = entry.get(PLATFORMS).map(Fields::of).unwrap_or_default();
+    let text = |(platform, digest): (&str, &Value)| match digest {
+        Value::Text(digest) | Value::Plain(digest) => Some((platform.to_owned(), digest.clone())),
+        _ => None,
+    };
+    platforms.iter().filter_map(text).collect()
 }
 
 fn field(entry: &Value, key: &str) -> Option<String> {
@@ -171,6 +189,22 @@ impl Fleet {
         Ok(error.map(|_| again()).into_iter().collect())
     }
 
+    /// Records the images that the digest has for platforms, if it is the one that was seen last and
+    /// they are not known yet.
+    ///
+    /// # Errors
+    ///
+    /// As [`Fleet::observe`].
+    pub fn observe_platforms(
+        &mut self,
+        name: &BaseName,
+        digest: &Digest,
+        platforms: &BTreeMap<String, Digest>,
+    ) -> Result<(), ObserveError> {
+        note_platforms(&mut self.observed(name)?.rest, digest, platforms);
+        Ok(())
+    }
+
     fn observed(&mut self, name: &BaseName) -> Result<&mut Stored<BaseState>, ObserveError> {
         if let Some(file) = self.unreadable_base(name.as_str()) {
             return Err(ObserveError::Unreadable {
@@ -233,6 +267,32 @@ fn changed(name: &BaseName, details: Vec<String>) -> Change {
         subject: Subject::Base(name.to_string()),
         kind: ChangeKind::Changed,
         details,
+    }
+}
+
+/// Notes in a record the images of the digest that was seen last.
+pub(crate) fn note_platforms(
+    record: &mut Fields,
+    digest: &Digest,
+    platforms: &BTreeMap<String, Digest>,
+) {
+    let Some(Value::List(mut entries)) = record.get(DIGESTS).cloned() else {
+        return;
+    };
+    let last = entries.last_mut();
+    let Some(last) = last.filter(|last| field(last, "digest").as_deref() == Some(digest.as_str()))
+    else {
+        return;
+    };
+    if let Value::Map(fields) = last
+        && fields.iter().all(|(key, _)| key != PLATFORMS)
+        && !platforms.is_empty()
+    {
+        let platforms = platforms.iter();
+        let platforms =
+            platforms.map(|(platform, image)| (platform.clone(), Value::Text(image.to_string())));
+        fields.push((PLATFORMS.to_owned(), Value::Map(platforms.collect())));
+        record.set(DIGESTS, Value::List(entries));
     }
 }
 

@@ -426,6 +426,7 @@ fn seen_digests() -> Value {
                 "digest": text("What the tag pointed at"),
                 "firstSeen": text("When that was first seen"),
                 "lastSeen": text("When it was last seen, or seen to be replaced"),
+                "platforms": texts("Its images by platform, where it is an index; what is not here is not known"),
             }
         }
     })

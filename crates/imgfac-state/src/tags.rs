@@ -13,7 +13,7 @@ use crate::change::{Change, ChangeKind};
 use crate::fleet::{Fleet, Subject};
 use crate::observation::{
     AGAIN, LAST_ERROR, LastError, ObserveError, SeenDigest, last_error, moved, note_error,
-    remember, seen_digests,
+    note_platforms, remember, seen_digests,
 };
 use crate::stored::{Fields, Stored};
 
@@ -185,6 +185,24 @@ impl Fleet {
     ) -> Result<Vec<Change>, ObserveError> {
         let healed = self.on_tag(image, tag, |record| record.remove(LAST_ERROR).is_some())?;
         Ok(again(image, tag, healed))
+    }
+
+    /// Records the images that the digest of a tag has for platforms, if it is the one that was seen
+    /// last and they are not known yet.
+    ///
+    /// # Errors
+    ///
+    /// As [`Fleet::observe_tag`].
+    pub fn observe_tag_platforms(
+        &mut self,
+        image: &str,
+        tag: &str,
+        digest: &Digest,
+        platforms: &BTreeMap<String, Digest>,
+    ) -> Result<(), ObserveError> {
+        self.on_tag(image, tag, |record| {
+            note_platforms(record, digest, platforms);
+        })
     }
 
     /// Records which tag of an external image is tracked, what it points at, and which newer ones
