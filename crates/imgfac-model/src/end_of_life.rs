@@ -7,6 +7,7 @@ use std::str::FromStr;
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
+use crate::glob::matches;
 use crate::reference::{Reference, Repository, Tag};
 use crate::text::{InvalidValue, shown};
 
@@ -63,30 +64,6 @@ impl ImagePattern {
     fn precision(&self) -> usize {
         self.tag.chars().filter(|c| *c != '*').count() + usize::from(!self.tag.contains('*'))
     }
-}
-
-/// Whether a text is that of a pattern. Each part between stars is taken where it is found first,
-/// so that the time is bounded by the product of both lengths.
-fn matches(pattern: &str, text: &str) -> bool {
-    let Some((start, rest)) = pattern.split_once('*') else {
-        return pattern == text;
-    };
-    let (middle, end) = rest.rsplit_once('*').unwrap_or(("", rest));
-    let Some(mut text) = text
-        .strip_prefix(start)
-        .and_then(|text| text.strip_suffix(end))
-    else {
-        return false;
-    };
-    middle.split('*').all(
-        |part| match text.split_once(part).filter(|_| !part.is_empty()) {
-            Some((_, after)) => {
-                text = after;
-                true
-            }
-            None => part.is_empty(),
-        },
-    )
 }
 
 impl FromStr for ImagePattern {

@@ -20,6 +20,7 @@ mod diagnostic;
 mod end_of_life;
 mod enrolment;
 pub mod exit;
+mod glob;
 mod name;
 mod newer;
 mod path;
