@@ -35,6 +35,19 @@ impl SourceFiles {
         FileId(self.files.len() - 1)
     }
 
+    /// Puts stars in the place of bytes that are not to be shown; positions stay.
+    pub fn hide(&mut self, file: FileId, range: Range<usize>) {
+        let Some(file) = self.files.get_mut(file.0) else {
+            return;
+        };
+        let hidden = |at: usize, c: char| match range.contains(&at) && c != '\n' {
+            true => "*".repeat(c.len_utf8()),
+            false => c.into(),
+        };
+        let shown = file.text.char_indices().map(|(at, c)| hidden(at, c));
+        file.text = shown.collect();
+    }
+
     /// The name of a file.
     #[must_use]
     pub fn name(&self, file: FileId) -> &str {

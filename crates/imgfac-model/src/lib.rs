@@ -23,6 +23,7 @@ pub mod exit;
 mod glob;
 mod name;
 mod newer;
+mod notification;
 mod path;
 mod policy;
 mod reference;
@@ -30,6 +31,7 @@ mod semver;
 mod settings;
 mod source;
 mod state;
+mod template;
 mod text;
 mod version_range;
 
@@ -40,6 +42,10 @@ pub use crate::{
     enrolment::{Defaults, Enrolment, UpdateTarget},
     name::{BaseName, IMAGE_NAME_LIMIT, ImageName, assign_base_names, base_slug},
     newer::{has_newer_tags, newer_tags},
+    notification::{
+        Channel, Email, EnvName, MailAddress, MailLogin, MailTls, NamePattern, NotificationEvent,
+        NotificationTarget, TargetKind, TargetName,
+    },
     path::RelativePath,
     policy::{
         BaseRole, Criticality, DelayClock, DigestSelection, DiscoveryStatus, Provider,
@@ -53,6 +59,7 @@ pub use crate::{
     },
     source::{Branch, Host, Platform, RepoPath, Source, StageName, WebUrl, WorkflowFile},
     state::{BaseState, BaseUse, ImageState, ManagedBase, exact_tag},
+    template::{Placeholder, Template},
     text::{InvalidValue, mask_passwords},
     version_range::{VersionRange, is_version_range},
 };

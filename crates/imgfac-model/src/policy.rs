@@ -44,6 +44,8 @@ macro_rules! choice {
     };
 }
 
+pub(crate) use choice;
+
 choice! {
     /// Who builds an image.
     Provider: "provider" {

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::delay::Delay;
 use crate::end_of_life::EndOfLife;
 use crate::enrolment::Defaults;
+use crate::notification::NotificationTarget;
 use crate::path::RelativePath;
 use crate::policy::ReceiverKind;
 use crate::reference::Digest;
@@ -44,6 +45,12 @@ pub struct Settings {
     /// Until when base images are cared for.
     #[serde(skip_serializing_if = "EndOfLife::is_empty")]
     pub end_of_life: EndOfLife,
+    /// Who is told of what happens.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub notifications: Vec<NotificationTarget>,
+    /// How long an image may lack an update before it is stale; `None` is for ever.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stale_after: Option<Delay>,
 }
 
 /// How rebuilds are held in check, whoever starts them.
@@ -112,15 +119,7 @@ text_newtype! {
 }
 
 fn check_secret_name(text: &str) -> Result<String, InvalidValue> {
-    let label = |label: &str| {
-        !label.is_empty()
-            && label
-                .chars()
-                .all(|c| matches!(c, 'a'..='z' | '0'..='9' | '-'))
-            && !label.starts_with('-')
-            && !label.ends_with('-')
-    };
-    if text.len() <= 253 && text.split('.').all(label) {
+    if text.len() <= 253 && text.split('.').all(is_label) {
         return Ok(text.to_owned());
     }
     Err(InvalidValue {
@@ -130,19 +129,21 @@ fn check_secret_name(text: &str) -> Result<String, InvalidValue> {
     })
 }
 
+/// Whether it is made of lower-case letters, digits and `-`, with a letter or digit at both ends.
+pub(crate) fn is_label(text: &str) -> bool {
+    !text.is_empty()
+        && (text.chars()).all(|c| matches!(c, 'a'..='z' | '0'..='9' | '-'))
+        && !text.starts_with('-')
+        && !text.ends_with('-')
+}
+
 text_newtype! {
     /// A Kubernetes namespace: a DNS label of at most 63 characters.
     Namespace, check_namespace
 }
 
 fn check_namespace(text: &str) -> Result<String, InvalidValue> {
-    let good = (1..=63).contains(&text.len())
-        && text
-            .chars()
-            .all(|c| matches!(c, 'a'..='z' | '0'..='9' | '-'))
-        && !text.starts_with('-')
-        && !text.ends_with('-');
-    if good {
+    if text.len() <= 63 && is_label(text) {
         return Ok(text.to_owned());
     }
     Err(InvalidValue {

@@ -81,6 +81,9 @@ impl Configuration {
             let mut decoder = Decoder::new(file, &mut configuration.diagnostics);
             if name == "imgfac.yaml" {
                 configuration.settings = settings::read(&document.root, &mut decoder);
+                for range in decoder.hidden {
+                    configuration.files.hide(file, range);
+                }
             } else {
                 configuration.listed |= document.root.items().is_some();
                 let entries = enrolment::read(

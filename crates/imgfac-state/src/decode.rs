@@ -12,6 +12,8 @@ pub(crate) struct Decoder<'d> {
     file: FileId,
     diagnostics: &'d mut Vec<Diagnostic>,
     errors: usize,
+    /// Bytes that are not to be shown around mistakes.
+    pub(crate) hidden: Vec<Range<usize>>,
 }
 
 impl<'d> Decoder<'d> {
@@ -20,7 +22,13 @@ impl<'d> Decoder<'d> {
             file,
             diagnostics,
             errors: 0,
+            hidden: Vec::new(),
         }
+    }
+
+    /// Keeps a value, which may be a secret in the wrong place, from being shown.
+    pub(crate) fn hide(&mut self, node: &Node) {
+        self.hidden.push(node.span.clone());
     }
 
     pub(crate) fn span(&self, range: Range<usize>) -> Span {

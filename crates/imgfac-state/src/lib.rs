@@ -50,6 +50,7 @@ mod settings;
 mod store;
 mod stored;
 mod tags;
+mod targets;
 mod track;
 mod update;
 

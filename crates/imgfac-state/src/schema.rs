@@ -4,8 +4,8 @@
 //! same. What a schema cannot say, such as unique names, only `imgfac check` finds.
 
 use imgfac_model::{
-    BaseRole, Criticality, DelayClock, DigestSelection, DiscoveryStatus, IMAGE_NAME_LIMIT,
-    Provider, ReceiverKind, SelectionStrategy, UpdateKind,
+    BaseRole, Criticality, DelayClock, DigestSelection, DiscoveryStatus, IMAGE_NAME_LIMIT, MailTls,
+    NotificationEvent, Provider, ReceiverKind, SelectionStrategy, TargetKind, UpdateKind,
 };
 use serde_json::{Map, Value, json};
 
@@ -247,6 +247,45 @@ fn settings() -> Value {
             },
         }),
     );
+    let target = object(
+        "Somebody who is told",
+        &["name", "type"],
+        json!({
+            "name": {
+                "description": "Its name, unique among the notifications",
+                "type": "string",
+                "pattern": "^[a-z0-9]([a-z0-9-]*[a-z0-9])?$",
+                "maxLength": 50
+            },
+            "type": choice("How it is told", TargetKind::ALL),
+            "events": {
+                "description": "Of what; default all but started",
+                "type": "array",
+                "minItems": 1,
+                "items": {"enum": NotificationEvent::ALL}
+            },
+            "images": {
+                "description": "Of which images; * stands for any characters; default all",
+                "type": "array",
+                "minItems": 1,
+                "items": {"type": "string", "pattern": r"^[a-z0-9*-]+$"}
+            },
+            "title": text("The wording of titles, with placeholders such as {subject}"),
+            "text": text("The wording of what stands below; a line without any value is left out"),
+            "secret": pattern("The environment variable that holds the address of a Slack webhook, the password for a mail server, or what a webhook is signed with", "^[A-Z_][A-Z0-9_]*$"),
+            "url": pattern("webhook: where it goes", "^https?://"),
+            "server": text("email: the server, with a port where it is not the usual one"),
+            "tls": choice("email: how the server is spoken to; default starttls", MailTls::ALL),
+            "from": text("email: the address that sends"),
+            "to": {
+                "description": "email: the addresses that get it",
+                "type": "array",
+                "minItems": 1,
+                "items": {"type": "string"}
+            },
+            "username": text("email: who logs in; without it nobody does"),
+        }),
+    );
     let body = object(
         "Every setting has a default",
         &[],
@@ -273,6 +312,12 @@ fn settings() -> Value {
                 "type": "object",
                 "additionalProperties": pattern("YYYY-MM-DD", r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$")
             },
+            "notifications": {
+                "description": "Who is told of what happens",
+                "type": "array",
+                "items": target
+            },
+            "staleAfter": pattern("How long an image may lack an update before somebody is told, such as 30d; default for ever", DELAY),
         }),
     );
     file("imgfac.yaml of Image Factory", body)
@@ -477,7 +522,7 @@ fn base_state() -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{enrolment, settings};
+    use crate::{enrolment, settings, targets};
 
     fn keys(schema: &Value, pointer: &str) -> Vec<String> {
         let properties = schema.pointer(pointer).and_then(Value::as_object).unwrap();
@@ -538,6 +583,10 @@ mod tests {
         assert_eq!(
             keys(&all, "/properties/webhookReceivers/items/properties"),
             sorted(settings::RECEIVER_KEYS)
+        );
+        assert_eq!(
+            keys(&all, "/properties/notifications/items/properties"),
+            sorted(targets::TARGET_KEYS)
         );
     }
 }

@@ -11,6 +11,7 @@ use imgfac_yaml::Node;
 
 use crate::decode::{Decoder, Fields};
 use crate::enrolment::one_line;
+use crate::targets;
 
 /// The keys of `imgfac.yaml`.
 pub(crate) const SETTINGS_KEYS: &[&str] = &[
@@ -24,6 +25,8 @@ pub(crate) const SETTINGS_KEYS: &[&str] = &[
     "probe",
     "rebuilds",
     "endOfLife",
+    "notifications",
+    "staleAfter",
 ];
 /// The keys of `defaults`.
 pub(crate) const DEFAULTS_KEYS: &[&str] = &[
@@ -141,6 +144,10 @@ pub(crate) fn read(root: &Node, decoder: &mut Decoder<'_>) -> Settings {
     if let Some(node) = fields.get("endOfLife") {
         settings.end_of_life = end_of_life(node, decoder);
     }
+    if let Some(node) = fields.get("notifications") {
+        settings.notifications = targets::read(node, decoder);
+    }
+    settings.stale_after = fields.value(decoder, "staleAfter");
     fields.finish(decoder, SETTINGS_KEYS);
     settings
 }

@@ -5,7 +5,7 @@ use imgfac_state::Configuration;
 use insta::assert_snapshot;
 
 /// One line for each diagnostic: place, severity, code, message, label, help.
-fn check(files: &[(&str, &str)]) -> String {
+pub(crate) fn check(files: &[(&str, &str)]) -> String {
     let texts = files
         .iter()
         .map(|(name, text)| ((*name).to_owned(), text.as_bytes().to_vec()));

@@ -15,3 +15,4 @@ mod observations;
 mod predecessor;
 mod properties;
 mod state;
+mod targets;
