@@ -60,6 +60,6 @@ pub use crate::{
     source::{Branch, Host, Platform, RepoPath, Source, StageName, WebUrl, WorkflowFile},
     state::{BaseState, BaseUse, ImageState, ManagedBase, exact_tag},
     template::{Placeholder, Template},
-    text::{InvalidValue, mask_passwords},
+    text::{InvalidValue, is_harmful, mask_passwords},
     version_range::{VersionRange, is_version_range},
 };

@@ -52,6 +52,14 @@ pub fn mask_passwords(text: &str) -> String {
     String::from_utf8(out).unwrap_or_default()
 }
 
+/// Whether a character could command a terminal, hide, or reverse the direction of text. Newlines
+/// are none of these.
+#[must_use]
+pub fn is_harmful(c: char) -> bool {
+    (c.is_control() && c != '\n')
+        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
+}
+
 /// Shortens text for a message, hides passwords, and makes control characters visible.
 pub(crate) fn shown(text: &str) -> String {
     const LIMIT: usize = 60;

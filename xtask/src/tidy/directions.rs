@@ -12,7 +12,11 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("imgfac-retry", &[]),
     ("imgfac-cluster", &["imgfac-model", "imgfac-retry"]),
     ("imgfac-rebuild", &["imgfac-graph", "imgfac-model"]),
-    ("imgfac-providers", &["imgfac-model", "imgfac-retry"]),
+    ("imgfac-notify", &["imgfac-model"]),
+    (
+        "imgfac-providers",
+        &["imgfac-model", "imgfac-notify", "imgfac-retry"],
+    ),
     (
         "imgfac-state",
         &["imgfac-yaml", "imgfac-git", "imgfac-model"],
@@ -39,6 +43,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "imgfac-graph",
             "imgfac-kargo",
             "imgfac-model",
+            "imgfac-notify",
             "imgfac-rebuild",
             "imgfac-providers",
             "imgfac-state",

@@ -15,6 +15,7 @@ const PURE: &[&str] = &[
     "imgfac-graph",
     "imgfac-rebuild",
     "imgfac-kargo",
+    "imgfac-notify",
 ];
 
 /// What reaches outside.

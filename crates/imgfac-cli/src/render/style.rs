@@ -1,6 +1,7 @@
 //! Colours, counts, and text that cannot command a terminal.
 
 use anstyle::{AnsiColor, Style};
+use imgfac_model::is_harmful;
 
 pub(crate) const BOLD: Style = Style::new().bold();
 pub(crate) const DIM: Style = Style::new().dimmed();
@@ -13,7 +14,7 @@ pub(crate) const GOOD: Style = AnsiColor::Green.on_default();
 pub(crate) fn clean(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
-        if harmful(c) {
+        if is_harmful(c) {
             out.extend(c.escape_default());
         } else {
             out.push(c);
@@ -24,23 +25,18 @@ pub(crate) fn clean(text: &str) -> String {
 
 /// As [`clean`] for JSON, which has its own escapes: what is read from it stays the same.
 pub(crate) fn clean_json(text: String) -> String {
-    if !text.contains(harmful) {
+    if !text.contains(is_harmful) {
         return text;
     }
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
-        if harmful(c) {
+        if is_harmful(c) {
             out.push_str(&format!("\\u{:04x}", u32::from(c)));
         } else {
             out.push(c);
         }
     }
     out
-}
-
-fn harmful(c: char) -> bool {
-    (c.is_control() && c != '\n')
-        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
 }
 
 /// `1 image`, `2 images`.
