@@ -206,3 +206,23 @@ fn what_is_no_factory_is_refused() {
     hint: name the factory directory with -C DIR, or make one with: imgfac init
     ");
 }
+
+#[test]
+fn a_list_of_what_was_told_that_cannot_be_used_is_a_warning() {
+    let sandbox = crate::sandbox();
+    sandbox.write("images.yaml", "[]\n");
+    sandbox.write("state/notifications.yaml", "ops: told\n");
+    assert_snapshot!(sandbox.run(&["check"]), @"
+    exit 0
+    --- stdout
+    ok: 0 images, no mistakes, 1 warning
+    --- stderr
+    warning[unreadable-state]: state/notifications.yaml cannot be used: ops is not a mapping
+     --> state/notifications.yaml:1:6
+      |
+    1 | ops: told
+      |      ^^^^
+      |
+      = help: whatever is the case is told once more, and takes its place
+    ");
+}

@@ -10,7 +10,7 @@ fn a_new_factory_is_made_and_is_without_mistakes() {
     assert_snapshot!(sandbox.run(&["init"]), @"
     exit 0
     --- stdout
-    Made image-factory with 6 files.
+    Made image-factory with 7 files.
 
     Next:
       1. list your images in image-factory/images.yaml
@@ -25,6 +25,7 @@ fn a_new_factory_is_made_and_is_without_mistakes() {
     image-factory/schema/base-state.schema.json
     image-factory/schema/image-state.schema.json
     image-factory/schema/images.schema.json
+    image-factory/schema/notifications-state.schema.json
     image-factory/schema/settings.schema.json
     ");
     assert_snapshot!(sandbox.run(&["check"]), @"

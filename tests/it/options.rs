@@ -216,7 +216,13 @@ fn a_closed_pipe_is_quiet() {
 #[test]
 fn schemas_and_completions_are_data() {
     let sandbox = sandbox();
-    for name in ["images", "settings", "image-state", "base-state"] {
+    for name in [
+        "images",
+        "settings",
+        "image-state",
+        "base-state",
+        "notifications-state",
+    ] {
         let outcome = sandbox.run(&["schema", name]);
         assert_eq!(
             (outcome.code, outcome.stderr.as_str()),

@@ -122,4 +122,18 @@ impl<F: Files> Factory<F> {
             })
             .collect()
     }
+    /// That it cannot be told who was told of what, as a diagnostic that points into the file.
+    pub(crate) fn unusable_told(&mut self, fleet: &Fleet) -> Option<Diagnostic> {
+        let problem = fleet.told.problem.as_ref()?;
+        let path = "state/notifications.yaml";
+        let bytes = self.store.read(path).ok().flatten().unwrap_or_default();
+        let file = (self.configuration.files).add(path, String::from_utf8_lossy(&bytes));
+        let range = problem.span.clone();
+        let message = format!("{path} cannot be used: {}", problem.reason);
+        let span = Span { file, range };
+        Some(
+            Diagnostic::warning(Code::UnreadableState, message, span, "")
+                .with_help("whatever is the case is told once more, and takes its place"),
+        )
+    }
 }

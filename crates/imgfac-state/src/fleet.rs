@@ -10,6 +10,7 @@ use crate::confined::ReadError;
 use crate::emit;
 use crate::store::{FileChange, Files};
 use crate::stored::{Stored, Unusable, read_base, read_image, salvage_base};
+use crate::told::Told;
 
 const IMAGES: &str = "state/images";
 const BASES: &str = "state/base-images";
@@ -26,6 +27,8 @@ pub struct Fleet {
     pub unreadable: Vec<Unreadable>,
     /// What a person should know about the last update; each points into images.yaml.
     pub warnings: Vec<Diagnostic>,
+    /// Who was told of what.
+    pub told: Told,
     /// The texts as they were read, by path.
     pub(crate) originals: BTreeMap<String, String>,
     /// What goes to the archive, by path.
@@ -84,7 +87,10 @@ impl Fleet {
             .into_par_iter()
             .map(|(folder, name)| parse(store, folder, &name))
             .collect();
-        let mut fleet = Self::default();
+        let mut fleet = Self {
+            told: Told::read(store)?,
+            ..Self::default()
+        };
         for folder in [archive::IMAGES, archive::BASES] {
             for name in store.yaml_files(folder)? {
                 fleet.archive.insert(format!("{folder}/{name}"));
@@ -209,6 +215,7 @@ impl Fleet {
             path: path.clone(),
             text: text.clone(),
         }));
+        changes.extend(self.told.change());
         let written: BTreeSet<&str> = changes.iter().map(FileChange::path).collect();
         let removed: Vec<FileChange> = (self.removed.iter())
             .filter(|path| !written.contains(path.as_str()))

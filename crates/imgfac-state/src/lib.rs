@@ -51,6 +51,7 @@ mod store;
 mod stored;
 mod tags;
 mod targets;
+mod told;
 mod track;
 mod update;
 
@@ -76,5 +77,6 @@ pub use crate::{
     store::{FILE_LIMIT, FileChange, Files, Lock, Store, StoreError},
     stored::{Fields, Stored, Unusable},
     tags::{OwnTag, Sighting, available_versions, seen_tags, tag_errors},
+    told::{Keys, Telling, Told},
     update::{Discovery, FoundBase, Update},
 };

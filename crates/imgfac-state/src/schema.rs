@@ -17,6 +17,7 @@ pub fn schemas() -> Vec<(&'static str, String)> {
         ("settings", settings()),
         ("image-state", image_state()),
         ("base-state", base_state()),
+        ("notifications-state", notifications_state()),
     ]
     .into_iter()
     .map(|(name, schema)| (name, format!("{schema:#}\n")))
@@ -515,6 +516,20 @@ fn base_state() -> Value {
             "archivedAt": text("In the archive: since when"),
             "archivedReason": text("In the archive: why"),
             "archivedFrom": text("In the archive: the file that had it"),
+        }),
+    )
+}
+
+fn notifications_state() -> Value {
+    file(
+        "state/notifications.yaml of Image Factory",
+        json!({
+            "description": "Who was told of what: times, by key of the event, by name of the notification",
+            "type": "object",
+            "additionalProperties": {
+                "type": "object",
+                "additionalProperties": text("When, RFC 3339")
+            }
         }),
     )
 }

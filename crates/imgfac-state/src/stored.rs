@@ -165,6 +165,21 @@ pub(crate) fn read_image(text: &[u8]) -> Result<Stored<ImageState>, Unusable> {
     Ok(Stored { state, rest })
 }
 
+/// Reads who was told of what, and when.
+///
+/// # Errors
+/// When the text is not a mapping of names to mappings of keys to times.
+pub(crate) fn read_told(
+    text: &[u8],
+) -> Result<BTreeMap<String, BTreeMap<String, String>>, Unusable> {
+    let mut told = BTreeMap::new();
+    for_each_field(text, |key, node| {
+        told.insert(key.to_owned(), text_map(key, node)?);
+        Ok(())
+    })?;
+    Ok(told)
+}
+
 /// Keys of a base's file that follow from its reference.
 const DERIVED: &[&str] = &[
     "name",

@@ -30,7 +30,8 @@ struct Checked {
 pub(crate) fn run(context: &mut Context<'_>, args: CheckArgs) -> Result<u8, CliError> {
     let mut factory = Factory::open_unchecked(context, Access::Read)?;
     let fleet = factory.fleet()?;
-    let state = factory.unreadable_state(&fleet);
+    let mut state = factory.unreadable_state(&fleet);
+    state.extend(factory.unusable_told(&fleet));
     let mut diagnostics = factory.configuration.diagnostics.clone();
     diagnostics.extend(state);
     let files = &factory.configuration.files;

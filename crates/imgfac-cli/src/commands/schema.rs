@@ -12,8 +12,8 @@ use crate::error::CliError;
 /// # yaml-language-server: $schema=schema/images.schema.json
 #[derive(Debug, Args)]
 pub(crate) struct SchemaArgs {
-    /// Which file: images, settings, image-state or base-state
-    #[arg(value_parser = ["images", "settings", "image-state", "base-state"])]
+    /// Which file: images, settings, image-state, base-state or notifications-state
+    #[arg(value_parser = ["images", "settings", "image-state", "base-state", "notifications-state"])]
     name: String,
 }
 

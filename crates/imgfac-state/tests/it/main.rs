@@ -16,3 +16,4 @@ mod predecessor;
 mod properties;
 mod state;
 mod targets;
+mod told;
