@@ -7,6 +7,8 @@
 //! Credentials are those of Docker and Podman ([`docker_config`]). They go to their own registry
 //! and to the server that it names for tokens, never where a redirect leads, and are in no error.
 //!
+//! The rest is telling people: [`send_all`] brings messages to Slack, mail servers and webhooks.
+//!
 //! ```no_run
 //! use imgfac_model::Reference;
 //! use imgfac_providers::{Options, Registries};
@@ -23,10 +25,12 @@ mod created;
 mod credentials;
 mod error;
 mod manifest;
+mod notify;
 mod provenance;
 mod registries;
 mod registry;
 mod retry;
+mod signature;
 mod stood_on;
 mod tags;
 mod token;
@@ -36,7 +40,9 @@ pub use crate::{
     credentials::{Credentials, Secret, docker_config},
     error::RegistryError,
     manifest::{Content, Descriptor, Manifest},
+    notify::{Delivered, FindSecret, NOTIFY_RETRY, NotifyError, NotifyOptions, send_all},
     registries::{Question, Registries},
     registry::{FindCredentials, Options, Registry},
     retry::{DEFAULT_RETRY, Retry},
+    signature::signature,
 };

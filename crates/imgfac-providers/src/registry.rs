@@ -614,7 +614,7 @@ fn plain(error: &reqwest::Error) -> Option<String> {
 
 /// The innermost words of an error say what happened; no address, which stands in the message
 /// around it.
-fn chain(error: &reqwest::Error) -> String {
+pub(crate) fn chain(error: &reqwest::Error) -> String {
     if error.is_timeout() {
         return "it does not answer in time".into();
     }

@@ -10,5 +10,6 @@ mod fake;
 mod faults;
 mod login;
 mod many;
+mod notify;
 mod stood_on;
 mod tags;
