@@ -1,10 +1,11 @@
 //! The checkout that a folder lies in.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::address::Address;
+use crate::diff::{self, Difference};
 use crate::error::Error;
 use crate::process::{Call, Git};
 use crate::remote::RemoteUrl;
@@ -14,8 +15,21 @@ use crate::remote::RemoteUrl;
 pub struct Checkout {
     git: Git,
     root: PathBuf,
+    /// Its own Git directory, and that of its objects, which other checkouts may share.
+    dir: PathBuf,
+    objects: PathBuf,
+    /// `sha1` or `sha256`.
+    format: String,
+    /// What a run notes down while it moves the checkout.
+    journal: PathBuf,
     remotes: Vec<RemoteUrl>,
+    remote_names: Vec<String>,
+    /// `branch.NAME.remote` and `branch.NAME.merge`, by these names.
+    followed: BTreeMap<String, String>,
 }
+
+/// What is read of the configuration of a repository.
+const SETTINGS: &str = r"^(remote\..*\.(url|pushurl)|branch\..*\.(remote|merge))$";
 
 /// Whether a working tree could follow a commit.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,40 +52,68 @@ impl Checkout {
             return Ok(None);
         }
         let place = folder.display().to_string();
-        let root = git
+        let answer = git
             .call("rev-parse", place.clone())
             .arg("-C")
             .arg(folder)
-            .args(["rev-parse", "--show-toplevel"])
+            .args(["rev-parse", "--path-format=absolute", "--show-toplevel"])
+            .args(["--git-dir", "--git-path", "objects"])
+            .args(["--git-path", "imgfac-advance", "--show-object-format"])
             .text()?;
+        let lines: Vec<&str> = answer.lines().collect();
+        let [root, dir, objects, journal, format] = lines.as_slice() else {
+            return Err(Error::Answer {
+                what: "rev-parse",
+                place,
+                answer,
+            });
+        };
         // Two answers: addresses as they are written, and as `insteadOf` makes them.
         let written = git
             .call("config", place.clone())
             .arg("-C")
             .arg(folder)
-            .args(["config", "--get-regexp", r"^remote\..*\.(url|pushurl)$"])
+            .args(["config", "-z", "--get-regexp", SETTINGS])
             .run()?;
         let used = git
-            .call("remote", place)
+            .call("remote", place.clone())
             .arg("-C")
             .arg(folder)
             .args(["remote", "-v"])
-            .output()?;
-        let mut remotes = Vec::new();
-        for text in [written.stdout, used] {
-            for line in String::from_utf8_lossy(&text).lines() {
-                let url = line.split_whitespace().nth(1).and_then(RemoteUrl::parse);
-                if let Some(url) = url
-                    && !remotes.contains(&url)
-                {
-                    remotes.push(url);
+            .text()?;
+        let mut followed = BTreeMap::new();
+        let mut addresses = Vec::new();
+        for setting in String::from_utf8_lossy(&written.stdout).split('\0') {
+            match setting.split_once('\n') {
+                Some((key, value)) if key.starts_with("branch.") => {
+                    followed.insert(key.to_owned(), value.to_owned());
                 }
+                Some((_, address)) => addresses.push(address.to_owned()),
+                None => {}
+            }
+        }
+        let mut remote_names = Vec::new();
+        for line in used.lines() {
+            let mut words = line.split_whitespace();
+            remote_names.extend(words.next().map(str::to_owned));
+            addresses.extend(words.next().map(str::to_owned));
+        }
+        let mut remotes = Vec::new();
+        for url in addresses.iter().filter_map(|text| RemoteUrl::parse(text)) {
+            if !remotes.contains(&url) {
+                remotes.push(url);
             }
         }
         Ok(Some(Self {
             git: git.clone(),
             root: PathBuf::from(root),
+            dir: PathBuf::from(dir),
+            objects: PathBuf::from(objects),
+            format: (*format).to_owned(),
+            journal: PathBuf::from(journal),
             remotes,
+            remote_names,
+            followed,
         }))
     }
 
@@ -79,6 +121,18 @@ impl Checkout {
     #[must_use]
     pub fn root(&self) -> &Path {
         &self.root
+    }
+
+    pub(crate) fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    pub(crate) fn objects(&self) -> &Path {
+        &self.objects
+    }
+
+    pub(crate) fn format(&self) -> &str {
+        &self.format
     }
 
     /// Whether one of its remotes is this repository.
@@ -156,43 +210,37 @@ impl Checkout {
 
     /// The remote that a branch follows, and its name there: what is configured, else `origin` and
     /// the same name. `None` when there is no such remote.
-    ///
-    /// # Errors
-    /// When Git fails.
-    pub fn upstream(&self, branch: &str) -> Result<Option<(Address, String)>, Error> {
-        let setting = |key: &str| -> Result<Option<String>, Error> {
-            let output = self
-                .call("config")
-                .args(["config", "--get"])
-                .arg(format!("branch.{branch}.{key}"))
-                .run()?;
-            let value = String::from_utf8_lossy(&output.stdout).trim().to_owned();
-            Ok((output.status.success() && !value.is_empty()).then_some(value))
+    #[must_use]
+    pub fn upstream(&self, branch: &str) -> Option<(Address, String)> {
+        let setting = |key: &str| {
+            let value = self.followed.get(&format!("branch.{branch}.{key}"));
+            value.map(String::as_str).filter(|value| !value.is_empty())
         };
-        let remote = setting("remote")?.unwrap_or_else(|| "origin".into());
-        let there = setting("merge")?
-            .and_then(|name| name.strip_prefix("refs/heads/").map(str::to_owned))
-            .unwrap_or_else(|| branch.to_owned());
-        let known = self.call("remote").args(["remote"]).text()?;
-        let remote = known
-            .lines()
-            .find(|name| *name == remote)
-            .and_then(Address::remote);
-        Ok(remote.map(|remote| (remote, there)))
+        let remote = setting("remote").unwrap_or("origin");
+        let there = setting("merge")
+            .and_then(|name| name.strip_prefix("refs/heads/"))
+            .unwrap_or(branch);
+        let known = self.remote_names.iter().any(|name| name == remote);
+        let remote = Address::remote(remote).filter(|_| known)?;
+        Some((remote, there.to_owned()))
     }
 
-    /// The files below a folder that differ from what is committed, or are not committed at all;
-    /// paths are below the root.
+    /// Those of the files, and of the files below the folders, that differ from what is committed
+    /// or are not committed at all. Paths are below the root, which is itself an empty path.
     ///
     /// # Errors
     /// When Git fails.
-    pub fn local_edits(&self, folder: &str) -> Result<Vec<String>, Error> {
-        let folder = if folder.is_empty() { "." } else { folder };
+    pub fn local_edits(&self, paths: &[String]) -> Result<Vec<String>, Error> {
+        let paths = paths.iter().map(|path| match path.as_str() {
+            "" => ".",
+            path => path,
+        });
         let status = self
             .call("status")
             .args(["--literal-pathspecs", "--no-optional-locks", "status"])
             .args(["--porcelain=v1", "-z", "--untracked-files=all"])
-            .args(["--no-renames", "--ignore-submodules=all", "--", folder])
+            .args(["--no-renames", "--ignore-submodules=all", "--"])
+            .args(paths)
             .output()?;
         let status = String::from_utf8_lossy(&status).into_owned();
         Ok(status
@@ -252,22 +300,24 @@ impl Checkout {
     /// # Errors
     /// When Git cannot write.
     pub fn advance(&self, old: &str, new: &str) -> Result<Advance, Error> {
-        let journal = self.journal()?;
-        fs::write(&journal, format!("{old} {new}\n")).map_err(Error::io(&journal))?;
+        let journal = &self.journal;
+        fs::write(journal, format!("{old} {new}\n")).map_err(Error::io(journal))?;
         let moved = self.read_tree(old, new);
         let result = match moved {
             Ok(Advance::Done) => self.move_head(old, new),
             other => other,
         };
-        fs::remove_file(&journal).map_err(Error::io(&journal))?;
+        fs::remove_file(journal).map_err(Error::io(journal))?;
         result
     }
 
     fn read_tree(&self, old: &str, new: &str) -> Result<Advance, Error> {
+        let trees = self.differing(old, new)?;
         let read = || {
             let result = self
                 .call("read-tree")
-                .args(["read-tree", "-m", "-u", old, new])
+                .args(["read-tree", "-m", "-u"])
+                .args(&trees)
                 .output();
             match result {
                 Ok(_) => Ok(Advance::Done),
@@ -284,6 +334,44 @@ impl Checkout {
             .args(["update-index", "-q", "--refresh"])
             .run()?;
         read()
+    }
+
+    /// The root folders of two commits without what they have in common: Git would look at all of
+    /// it, and leaves alone what neither tree has.
+    fn differing(&self, old: &str, new: &str) -> Result<[String; 2], Error> {
+        let found = diff::between(self.call("diff-tree"), &[], old, new)?;
+        let mut trees = Vec::new();
+        for side in [
+            |found: &Difference| found.old.clone(),
+            |found: &Difference| found.new.clone(),
+        ] {
+            for found in &found {
+                let side = side(found);
+                let kind = match side.mode.as_str() {
+                    "000000" => continue,
+                    "040000" => "tree",
+                    "160000" => "commit",
+                    _ => "blob",
+                };
+                trees.extend_from_slice(format!("{} {kind} {}\t", side.mode, side.id).as_bytes());
+                trees.extend_from_slice(&found.path);
+                trees.push(0);
+            }
+            trees.push(0);
+        }
+        let ids = self
+            .call("mktree")
+            .args(["mktree", "-z", "--missing", "--batch"])
+            .input(trees)
+            .text()?;
+        match ids.lines().collect::<Vec<_>>().as_slice() {
+            [old, new] => Ok([(*old).to_owned(), (*new).to_owned()]),
+            _ => Err(Error::Answer {
+                what: "mktree",
+                place: self.root.display().to_string(),
+                answer: ids,
+            }),
+        }
     }
 
     fn move_head(&self, old: &str, new: &str) -> Result<Advance, Error> {
@@ -307,8 +395,8 @@ impl Checkout {
     /// # Errors
     /// When Git cannot write.
     pub fn complete(&self) -> Result<(), Error> {
-        let journal = self.journal()?;
-        let Ok(text) = fs::read_to_string(&journal) else {
+        let journal = &self.journal;
+        let Ok(text) = fs::read_to_string(journal) else {
             return Ok(());
         };
         let head = self.head()?;
@@ -321,31 +409,23 @@ impl Checkout {
                 self.move_head(old, new)?;
             }
         }
-        fs::remove_file(&journal).map_err(Error::io(&journal))
+        fs::remove_file(journal).map_err(Error::io(journal))
     }
 
     /// Tells the index of files that were written before the run was killed.
     fn accept_written(&self, old: &str, new: &str) -> Result<(), Error> {
-        let diff = self
-            .call("diff-tree")
-            .args(["diff-tree", "-r", "-z", "--no-renames", "--raw", old, new])
-            .output()?;
-        let diff = String::from_utf8_lossy(&diff).into_owned();
-        let mut fields = diff.split('\0');
+        let found = diff::between(self.call("diff-tree"), &["-r"], old, new)?;
         let mut entries = Vec::new();
         let mut there = String::new();
-        while let (Some(header), Some(path)) = (fields.next(), fields.next()) {
-            let words: Vec<&str> = header.split(' ').collect();
-            let [_, mode, _, id, _] = words.as_slice() else {
-                break;
-            };
+        for found in found {
+            let path = String::from_utf8_lossy(&found.path).into_owned();
             let exists =
-                fs::symlink_metadata(self.root.join(path)).is_ok_and(|file| file.is_file());
+                fs::symlink_metadata(self.root.join(&path)).is_ok_and(|file| file.is_file());
             if exists && !path.contains('\n') {
-                there.push_str(path);
+                there.push_str(&path);
                 there.push('\n');
             }
-            entries.push((exists, mode.to_string(), id.to_string(), path.to_owned()));
+            entries.push((exists, found.new, path));
         }
         let hashes = self
             .call("hash-object")
@@ -354,14 +434,14 @@ impl Checkout {
             .text()?;
         let mut hashes = hashes.lines();
         let mut index = String::new();
-        for (exists, mode, id, path) in entries {
+        for (exists, new, path) in entries {
             let written = match exists {
-                true => hashes.next() == Some(id.as_str()),
-                false => mode == "000000",
+                true => hashes.next() == Some(new.id.as_str()),
+                false => new.is_nothing(),
             };
             if written {
-                let mode = if exists { mode.as_str() } else { "0" };
-                index.push_str(&format!("{mode} {id}\t{path}\0"));
+                let mode = if exists { new.mode.as_str() } else { "0" };
+                index.push_str(&format!("{mode} {}\t{path}\0", new.id));
             }
         }
         self.call("update-index")
@@ -369,19 +449,6 @@ impl Checkout {
             .input(index)
             .output()
             .map(drop)
-    }
-
-    fn journal(&self) -> Result<PathBuf, Error> {
-        let path = self
-            .call("rev-parse")
-            .args([
-                "rev-parse",
-                "--path-format=absolute",
-                "--git-path",
-                "imgfac-advance",
-            ])
-            .text()?;
-        Ok(PathBuf::from(path))
     }
 }
 
@@ -498,7 +565,10 @@ mod tests {
             run(folder.path(), &["status", "--porcelain"]),
             "A  staged\n M theirs"
         );
-        assert_eq!(checkout.local_edits("").unwrap(), ["staged", "theirs"]);
+        assert_eq!(
+            checkout.local_edits(&[String::new()]).unwrap(),
+            ["staged", "theirs"]
+        );
         fs::write(folder.path().join(".gitignore"), "ours\nnew\n").unwrap();
         let paths = ["ours", "new", "other"].map(str::to_owned);
         assert_eq!(checkout.ignored(&paths).unwrap(), ["new".to_owned()].into());
@@ -527,7 +597,7 @@ mod tests {
         for done in 0..4 {
             let (folder, checkout, old, new) = two_commits();
             let path = folder.path();
-            let journal = checkout.journal().unwrap();
+            let journal = checkout.journal.clone();
             fs::write(&journal, format!("{old} {new}\n")).unwrap();
             if done >= 1 {
                 fs::write(path.join("ours"), "new").unwrap();
@@ -543,5 +613,120 @@ mod tests {
             assert_eq!(run(path, &["status", "--porcelain"]), "", "{done}");
             assert!(!journal.exists());
         }
+    }
+
+    #[test]
+    fn git_looks_at_the_differing_entries_of_the_root_only() {
+        use std::ffi::OsStr;
+        use std::os::unix::ffi::OsStrExt;
+        let folder = repository();
+        let path = folder.path();
+        let commit = || {
+            run(path, &["add", "--all"]);
+            run(path, &["commit", "--quiet", "--message", "some"]);
+            run(path, &["rev-parse", "HEAD"])
+        };
+        let strange = path.join(OsStr::from_bytes(b"str\xffange"));
+        for (file, text) in [("same/a", "a"), ("folder", "file"), ("gone/b", "b")] {
+            fs::create_dir_all(path.join(file).parent().unwrap()).unwrap();
+            fs::write(path.join(file), text).unwrap();
+        }
+        fs::write(&strange, "old").unwrap();
+        let old = commit();
+        fs::remove_file(path.join("folder")).unwrap();
+        fs::remove_dir_all(path.join("gone")).unwrap();
+        fs::create_dir_all(path.join("folder")).unwrap();
+        fs::write(path.join("folder/c"), "c").unwrap();
+        fs::write(&strange, "new").unwrap();
+        let new = commit();
+        run(path, &["reset", "--quiet", "--hard", &old]);
+
+        let checkout = Checkout::containing(&git(), path).unwrap().unwrap();
+        let trees = checkout.differing(&old, &new).unwrap();
+        let names = trees.map(|tree| run(path, &["ls-tree", "--name-only", &tree]));
+        assert_eq!(
+            names,
+            ["folder\ngone\nstr\u{fffd}ange", "folder\nstr\u{fffd}ange"]
+        );
+        fs::write(path.join("same/a"), "edited").unwrap();
+        assert_eq!(checkout.advance(&old, &new).unwrap(), Advance::Done);
+        assert_eq!(run(path, &["status", "--porcelain"]), " M same/a");
+        assert_eq!(fs::read_to_string(strange).unwrap(), "new");
+        // And back, to a root that has all of it anew.
+        assert_eq!(checkout.advance(&new, &old).unwrap(), Advance::Done);
+        assert_eq!(run(path, &["status", "--porcelain"]), " M same/a");
+    }
+
+    #[test]
+    fn what_a_sparse_checkout_leaves_out_stays_out() {
+        for index in ["--no-sparse-index", "--sparse-index"] {
+            let folder = repository();
+            let path = folder.path();
+            for file in ["ours/a", "ours/deep/b", "apps/one/c", "apps/two/d"] {
+                fs::create_dir_all(path.join(file).parent().unwrap()).unwrap();
+                fs::write(path.join(file), "old").unwrap();
+            }
+            run(path, &["add", "--all"]);
+            run(path, &["commit", "--quiet", "--message", "old"]);
+            let old = run(path, &["rev-parse", "HEAD"]);
+            fs::write(path.join("ours/a"), "new").unwrap();
+            fs::write(path.join("apps/one/c"), "new").unwrap();
+            run(path, &["commit", "--quiet", "--all", "--message", "new"]);
+            let new = run(path, &["rev-parse", "HEAD"]);
+            run(path, &["reset", "--quiet", "--hard", &old]);
+            run(path, &["sparse-checkout", "init", "--cone", index]);
+            run(path, &["sparse-checkout", "set", "ours"]);
+            assert!(!path.join("apps").exists());
+
+            let checkout = Checkout::containing(&git(), path).unwrap().unwrap();
+            assert_eq!(checkout.advance(&old, &new).unwrap(), Advance::Done);
+            assert_eq!(run(path, &["status", "--porcelain"]), "", "{index}");
+            assert_eq!(
+                run(path, &["write-tree"]),
+                run(path, &["rev-parse", "HEAD^{tree}"])
+            );
+            assert_eq!(fs::read_to_string(path.join("ours/a")).unwrap(), "new");
+            assert!(!path.join("apps").exists(), "{index}");
+        }
+    }
+
+    #[test]
+    fn a_branch_follows_what_is_configured_else_its_name_at_origin() {
+        let folder = repository();
+        let at = |branch: &str| {
+            let checkout = Checkout::containing(&git(), folder.path())
+                .unwrap()
+                .unwrap();
+            let (remote, there) = checkout.upstream(branch)?;
+            Some(format!("{remote} {there}"))
+        };
+        assert_eq!(at("main"), None);
+        for (key, value) in [
+            ("remote.origin.url", "https://example.com/a b"),
+            ("remote.My.Fork.url", "https://example.com/fork"),
+            ("branch.Some.Thing/x.remote", "My.Fork"),
+            ("branch.Some.Thing/x.merge", "refs/heads/there"),
+            ("branch.lost.remote", "nowhere"),
+        ] {
+            run(folder.path(), &["config", key, value]);
+        }
+        assert_eq!(at("main").as_deref(), Some("origin main"));
+        assert_eq!(at("Some.Thing/x").as_deref(), Some("My.Fork there"));
+        assert_eq!(at("lost"), None);
+    }
+
+    #[test]
+    fn only_the_files_and_folders_that_were_asked_about_count_as_edited() {
+        let (folder, checkout, ..) = two_commits();
+        for file in ["ours", "theirs", "new", "deep/er", "deep/est", "[n]ew"] {
+            let path = folder.path().join(file);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, "edited").unwrap();
+        }
+        let paths = ["ours", "gone", "missing", "[n]ew", "deep"].map(str::to_owned);
+        assert_eq!(
+            checkout.local_edits(&paths).unwrap(),
+            ["ours", "[n]ew", "deep/er", "deep/est"]
+        );
     }
 }

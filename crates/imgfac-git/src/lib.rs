@@ -14,6 +14,7 @@
 mod address;
 mod checkout;
 mod credentials;
+mod diff;
 mod error;
 mod interrupt;
 mod objects;

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use crate::address::Address;
 use crate::checkout::Checkout;
+use crate::diff::{self, Side};
 use crate::error::{Error, reason};
 use crate::interrupt::TemporaryFolder;
 use crate::objects::{Object, Objects};
@@ -164,38 +165,18 @@ impl Repository {
     /// The repository of a checkout, and the remote to fetch from and push to.
     ///
     /// # Errors
-    /// When Git refuses to read it.
+    /// When no temporary folder can be made.
     pub fn of_checkout(
         git: &Git,
         checkout: &Checkout,
         remote: Option<Address>,
     ) -> Result<Self, Error> {
         let place = checkout.root().display().to_string();
-        let answer = git
-            .call("rev-parse", place.clone())
-            .arg("-C")
-            .arg(checkout.root())
-            .args([
-                "rev-parse",
-                "--path-format=absolute",
-                "--git-dir",
-                "--git-path",
-                "objects",
-                "--show-object-format",
-            ])
-            .text()?;
-        let lines: Vec<&str> = answer.lines().collect();
-        let [dir, store, format] = lines.as_slice() else {
-            return Err(Error::Answer {
-                what: "rev-parse",
-                place,
-                answer,
-            });
-        };
-        let objects = Objects::open(git, PathBuf::from(store), format, &place)?;
+        let store = checkout.objects().to_owned();
+        let objects = Objects::open(git, store, checkout.format(), &place)?;
         Ok(Self {
             git: git.clone(),
-            dir: PathBuf::from(dir),
+            dir: checkout.dir().to_owned(),
             remote,
             sparse: false,
             place,
@@ -356,31 +337,15 @@ impl Repository {
     /// # Errors
     /// When a commit is not here.
     pub fn edits_between(&self, old: &str, new: &str) -> Result<Vec<Edit<'static>>, Error> {
-        let diff = self
-            .call("diff-tree")
-            .args(["diff-tree", "-r", "-z", "--no-renames", "--raw", old, new])
-            .output()?;
-        let diff = String::from_utf8_lossy(&diff).into_owned();
-        let mut fields = diff.split('\0');
-        let mut edits = Vec::new();
-        while let (Some(header), Some(path)) = (fields.next(), fields.next()) {
-            let words: Vec<&str> = header.split(' ').collect();
-            let [_, mode, _, id, _] = words.as_slice() else {
-                break;
-            };
-            let content = match *mode {
-                "000000" => Content::Removed,
-                mode => Content::Entry(Entry {
-                    mode: mode.to_owned(),
-                    id: (*id).to_owned(),
-                }),
-            };
-            edits.push(Edit {
-                path: path.to_owned(),
-                content,
-            });
-        }
-        Ok(edits)
+        let found = diff::between(self.call("diff-tree"), &["-r"], old, new)?;
+        let edits = found.into_iter().map(|found| Edit {
+            path: String::from_utf8_lossy(&found.path).into_owned(),
+            content: match found.new {
+                new if new.is_nothing() => Content::Removed,
+                Side { mode, id } => Content::Entry(Entry { mode, id }),
+            },
+        });
+        Ok(edits.collect())
     }
 
     /// The messages of the commits that a branch has beyond another commit, oldest first, without
@@ -522,7 +487,14 @@ impl Repository {
         let objects = self.objects()?;
         objects
             .call("fast-import")
-            .args(["fast-import", "--quiet", "--force", "--date-format=raw"])
+            .args([
+                "-c",
+                "pack.compression=1",
+                "fast-import",
+                "--quiet",
+                "--force",
+                "--date-format=raw",
+            ])
             .input(stream)
             .output()?;
         objects.id_of(&format!("{SCRATCH}^{{tree}}"))

@@ -95,7 +95,8 @@ pub(crate) fn run<O: Operation>(
     git: &Git,
 ) -> Result<u8, CliError> {
     let place = Place::find(context, operation.publish(), git)?;
-    if operation.publish().push
+    let push = operation.publish().push;
+    if push
         && !context.quiet
         && let Some(files) = place.left_out()?
     {
@@ -105,7 +106,10 @@ pub(crate) fn run<O: Operation>(
         )?;
     }
     let result = attempts(context, operation, git, &place);
-    place.repository.forget();
+    // Without a push nothing was fetched.
+    if push {
+        place.repository.forget();
+    }
     result
 }
 

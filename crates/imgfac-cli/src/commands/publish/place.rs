@@ -37,6 +37,14 @@ pub(super) struct Place {
     _lock: Option<Lock>,
 }
 
+/// The files that say what the factory is to do.
+const CONFIGURATION: &[&str] = &["images.yaml", "imgfac.yaml", "images.d"];
+/// The folders that the program writes.
+const WRITTEN: &[&str] = &["state", "dist"];
+/// Of more files than these it is not asked for each whether it was edited: a command line has an
+/// end.
+const NAMED: usize = 500;
+
 /// Whether a file says what the factory is to do.
 fn is_configuration(path: &str) -> bool {
     path == "images.yaml"
@@ -109,9 +117,9 @@ impl Place {
         })?;
         let local = checkout.branch()?;
         let upstream = match &local {
-            Some(local) => checkout.upstream(local)?,
+            Some(local) => checkout.upstream(local),
             None => checkout
-                .upstream("HEAD")?
+                .upstream("HEAD")
                 .map(|(remote, _)| (remote, String::new())),
         };
         let (upstream, followed) = upstream.unzip();
@@ -214,7 +222,12 @@ impl Place {
     /// What a run reads must be committed, and what it writes must not be edited.
     pub(super) fn refuse_local_edits(&self, changes: &[FileChange]) -> Result<(), CliError> {
         let changed: BTreeSet<&str> = changes.iter().map(FileChange::path).collect();
-        match self.local_edits(|path| is_configuration(path) || changed.contains(path))? {
+        let paths: Vec<&str> = match changed.len() {
+            0..=NAMED => CONFIGURATION.iter().chain(&changed).copied().collect(),
+            _ => vec![""],
+        };
+        let counts = |path: &str| is_configuration(path) || changed.contains(path);
+        match self.local_edits(&paths, counts)? {
             None => Ok(()),
             Some(files) => Err(CliError::failed(format!(
                 "these files have changes that are not committed: {files}; nothing was changed"
@@ -225,16 +238,22 @@ impl Place {
 
     /// The program's files with local edits, for people: a push does not look at them.
     pub(super) fn left_out(&self) -> Result<Option<String>, CliError> {
-        self.local_edits(is_ours)
+        self.local_edits(&[CONFIGURATION, WRITTEN].concat(), is_ours)
     }
 
-    /// The files of the factory directory with local edits that count, for people.
-    fn local_edits(&self, counts: impl Fn(&str) -> bool) -> Result<Option<String>, CliError> {
+    /// Those of the files, or of the files below the folders, with local edits that count, for
+    /// people. Git looks at no others.
+    fn local_edits(
+        &self,
+        paths: &[&str],
+        counts: impl Fn(&str) -> bool,
+    ) -> Result<Option<String>, CliError> {
         const SHOWN: usize = 10;
         let Some(checkout) = &self.checkout else {
             return Ok(None);
         };
-        let edits = checkout.local_edits(&self.prefix)?;
+        let paths: Vec<String> = paths.iter().map(|path| self.in_repository(path)).collect();
+        let edits = checkout.local_edits(&paths)?;
         let below = |edit: &String| match self.prefix.as_str() {
             "" => Some(edit.clone()),
             prefix => Some(edit.strip_prefix(prefix)?.strip_prefix('/')?.to_owned()),
