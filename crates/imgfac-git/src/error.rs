@@ -161,7 +161,7 @@ fn is_news(line: &str) -> bool {
 
 /// Takes secrets, passwords of addresses and control characters out of a text, and shortens it.
 pub(crate) fn redact(text: &str, secrets: &[String]) -> String {
-    let mut text = without_passwords(text);
+    let mut text = without_queries(&without_passwords(text));
     for secret in secrets.iter().filter(|secret| !secret.is_empty()) {
         text = text.replace(secret, "***");
     }
@@ -185,7 +185,7 @@ fn without_passwords(text: &str) -> String {
         let (before, after) = rest.split_at(at + 3);
         out.push_str(before);
         let end = after
-            .find(|c: char| c == '/' || c == '\'' || c == '"' || c.is_whitespace())
+            .find(|c: char| c == '/' || ends_address(c))
             .unwrap_or(after.len());
         match after[..end].rfind('@') {
             Some(user) => {
@@ -197,6 +197,37 @@ fn without_passwords(text: &str) -> String {
     }
     out.push_str(rest);
     out
+}
+
+/// `https://host/x?token=secret` becomes `https://host/x?token=***`: which of the values are
+/// secret nobody can know.
+fn without_queries(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for word in text.split_inclusive(ends_address) {
+        let query = word
+            .find("://")
+            .and_then(|at| Some(at + word[at..].find('?')?));
+        let Some(query) = query else {
+            out.push_str(word);
+            continue;
+        };
+        let (address, end) = word.split_at(word.trim_end_matches(ends_address).len());
+        out.push_str(&address[..query]);
+        for (at, parameter) in address[query + 1..].split('&').enumerate() {
+            out.push(if at == 0 { '?' } else { '&' });
+            if let Some((name, _)) = parameter.split_once('=') {
+                out.push_str(name);
+                out.push('=');
+            }
+            out.push_str("***");
+        }
+        out.push_str(end);
+    }
+    out
+}
+
+fn ends_address(c: char) -> bool {
+    c == '\'' || c == '"' || c.is_whitespace()
 }
 
 #[cfg(test)]
@@ -272,6 +303,18 @@ mod tests {
             said,
             "unable to access 'https://***@host/x': token *** [31m"
         );
+        for (address, shown) in [
+            (
+                "https://h/x?token=s3cret&access_token=s3cret/@b' and 'https://h/y?s3cret'",
+                "https://h/x?token=***&access_token=***' and 'https://h/y?***'",
+            ),
+            ("https://me:a?b@h/x", "https://***@h/x"),
+            ("https://a://b@c d://e?", "https://a://***@c d://e?***"),
+            ("https://h/x.git?", "https://h/x.git?***"),
+            ("why? a=b", "why? a=b"),
+        ] {
+            assert_eq!(redact(address, &[]), shown);
+        }
         assert!(redact(&"x".repeat(5_000), &[]).len() < 700);
     }
 }

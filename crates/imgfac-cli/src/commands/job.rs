@@ -75,28 +75,23 @@ impl JobArgs {
                 "{name} is watched, not built by us: there is no build to record"
             )));
         };
-        let fits = |what: &str, said: Option<&str>, enrolled: &str| match said {
-            Some(said) if !said.eq_ignore_ascii_case(enrolled) => {
-                Err(mismatch(name, what, said, enrolled))
+        let mut wrong = Vec::new();
+        for (what, said, enrolled) in [
+            ("repository", &self.source_repo, source.repo.as_str()),
+            ("provider", &self.source_provider, source.provider.as_str()),
+        ] {
+            if let Some(said) = given(said).filter(|said| !said.eq_ignore_ascii_case(enrolled)) {
+                wrong.push((what, said, enrolled));
             }
-            _ => Ok(()),
-        };
-        fits("repository", given(&self.source_repo), source.repo.as_str())?;
-        fits(
-            "provider",
-            given(&self.source_provider),
-            source.provider.as_str(),
-        )?;
+        }
         if let Some(said) = given(&self.dockerfile) {
             let path = RelativePath::new(said).map_err(CliError::failed)?;
             if path != source.dockerfile {
-                return Err(mismatch(
-                    name,
-                    "Dockerfile",
-                    said,
-                    source.dockerfile.as_str(),
-                ));
+                wrong.push(("Dockerfile", said, source.dockerfile.as_str()));
             }
+        }
+        if !wrong.is_empty() {
+            return Err(mismatch(name, &wrong));
         }
         self.branch_fits(name, source, configuration, publish)?;
         let (tag, digest) = published.unzip();
@@ -166,17 +161,24 @@ impl JobArgs {
         };
         match expected {
             Some(expected) if expected.as_str() != said => {
-                Err(mismatch(name, "branch", said, expected.as_str()))
+                Err(mismatch(name, &[("branch", said, expected.as_str())]))
             }
             _ => Ok(()),
         }
     }
 }
 
-fn mismatch(name: &ImageName, what: &str, said: &str, enrolled: &str) -> CliError {
+/// What the job says and what is enrolled differ; each is named by what it is about.
+fn mismatch(name: &ImageName, wrong: &[(&str, &str, &str)]) -> CliError {
+    let differences: Vec<String> = (wrong.iter())
+        .map(|(what, said, enrolled)| {
+            let said = render::clean(said);
+            format!("the job says {what} {said}, images.yaml says {enrolled}")
+        })
+        .collect();
     CliError::failed(format!(
-        "{name}: the job says {what} {}, images.yaml says {enrolled}; nothing was changed",
-        render::clean(said)
+        "{name}: {}; nothing was changed",
+        differences.join("; ")
     ))
     .with_hint("generate the manifests anew with imgfac synth, and apply them")
 }

@@ -44,7 +44,7 @@ pub(super) fn message(command: &str, changes: &[Change], files: &[FileChange]) -
 
 fn summary(changes: &[Change], files: &[FileChange]) -> String {
     match changes {
-        [] => format!("imgfac: {}", count(files.len(), "file")),
+        [] => format!("imgfac: {}", written(files)),
         [one] => {
             let (Subject::Image(name) | Subject::Base(name)) = &one.subject;
             match one.details.first() {
@@ -64,6 +64,50 @@ fn summary(changes: &[Change], files: &[FileChange]) -> String {
                 .map(|(number, what)| count(number, what))
                 .collect();
             format!("imgfac: {} changed", parts.join(" and "))
+        }
+    }
+}
+
+/// What the files are, where nothing changed of images and bases.
+fn written(files: &[FileChange]) -> String {
+    let below = |folder: &str| {
+        files
+            .iter()
+            .filter(|file| file.path().starts_with(folder))
+            .count()
+    };
+    let (state, manifests) = (below("state/"), below("dist/"));
+    if files.is_empty() || state + manifests < files.len() {
+        return count(files.len(), "file");
+    }
+    match (state, manifests) {
+        (_, 0) => "state".to_owned(),
+        (0, _) => "manifests".to_owned(),
+        _ => "state and manifests".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_commit_without_changes_of_images_says_what_it_writes() {
+        for (paths, said) in [
+            (&["dist/kargo.yaml"][..], "imgfac: manifests"),
+            (&["dist/a.yaml", "dist/b.yaml"], "imgfac: manifests"),
+            (&["state/images/a.yaml"], "imgfac: state"),
+            (
+                &["dist/a.yaml", "state/images/a.yaml"],
+                "imgfac: state and manifests",
+            ),
+            (&["dist/a.yaml", "images.yaml"], "imgfac: 2 files"),
+        ] {
+            let path = |path: &&str| FileChange::Remove {
+                path: (*path).to_owned(),
+            };
+            let files: Vec<FileChange> = paths.iter().map(path).collect();
+            assert_eq!(summary(&[], &files), said);
         }
     }
 }
