@@ -23,6 +23,7 @@ mod hostile;
 mod init;
 mod lifecycle;
 mod manifests;
+mod notify;
 mod observe;
 mod options;
 mod page;

@@ -7,6 +7,7 @@ mod git;
 mod git_server;
 mod registry_server;
 mod sandbox;
+mod smtp_server;
 mod stamps;
 
 pub use crate::{
@@ -15,5 +16,6 @@ pub use crate::{
     git_server::{GitServer, TOKEN},
     registry_server::{Layout, RegistryServer},
     sandbox::{Outcome, Sandbox},
+    smtp_server::{Encryption, Fault, Mail, SmtpOptions, SmtpServer},
     stamps::Stamps,
 };

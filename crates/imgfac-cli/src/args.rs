@@ -136,6 +136,8 @@ pub(crate) enum Command {
     Sync(commands::sync::SyncArgs),
     /// Record what the tags of base images point at
     Observe(commands::observe::ObserveArgs),
+    /// Find out whether the notifications of imgfac.yaml arrive
+    Notify(commands::notify::NotifyArgs),
     /// Draw the dependency graph, or ask it
     Graph(commands::graph::GraphArgs),
     // These three have their help, short and long, on their arguments.

@@ -53,6 +53,7 @@ pub(crate) fn run(cli: Cli) -> u8 {
         Command::Synth(args) => commands::synth::run(&mut context, args),
         Command::Sync(args) => commands::sync::run(&mut context, args),
         Command::Observe(args) => commands::observe::run(&mut context, args),
+        Command::Notify(args) => commands::notify::run(&mut context, args),
         Command::Graph(args) => commands::graph::run(&mut context, args),
         Command::Apply(args) => commands::apply::run(&mut context, args),
         Command::Diff(args) => commands::diff::run(&mut context, args),

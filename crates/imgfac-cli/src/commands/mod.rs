@@ -11,6 +11,7 @@ pub(crate) mod diff;
 pub(crate) mod graph;
 pub(crate) mod init;
 pub(crate) mod job;
+pub(crate) mod notify;
 pub(crate) mod observe;
 pub(crate) mod operation;
 pub(crate) mod publish;

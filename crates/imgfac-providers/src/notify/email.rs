@@ -4,6 +4,7 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 
 use imgfac_model::{Email, MailAddress, MailTls};
+use jiff::Timestamp;
 use lettre::address::AddressError;
 use lettre::message::header::{ContentType, HeaderName, HeaderValue};
 use lettre::message::{Mailbox, Message};
@@ -20,12 +21,18 @@ use crate::credentials::Secret;
 pub(super) struct Mailer<'t> {
     email: &'t Email,
     password: Option<Secret>,
+    /// When the run began to tell.
+    now: Timestamp,
 }
 
 impl<'t> Mailer<'t> {
     /// With the password for the login of the settings, if there is one.
-    pub(super) fn new(email: &'t Email, password: Option<Secret>) -> Self {
-        Self { email, password }
+    pub(super) fn new(email: &'t Email, password: Option<Secret>, now: Timestamp) -> Self {
+        Self {
+            email,
+            password,
+            now,
+        }
     }
 
     /// Sends one mail to all addresses.
@@ -40,13 +47,14 @@ impl<'t> Mailer<'t> {
             .transport(options)
             .map_err(|error| self.judge(&error))?;
         // Each read has its limit, but a server may send a byte at a time, for ever. The thread is
-        // left alone then, and ends with the program.
+        // left alone then, and ends with the program; there is one at most for each target, since
+        // what takes too long is not tried again.
         let (answer, answers) = mpsc::channel();
         thread::spawn(move || answer.send(transport.send(&mail).map(|_| ())));
         match answers.recv_timeout(options.timeout) {
             Ok(Ok(())) => Ok(()),
             Ok(Err(error)) => Err(self.judge(&error)),
-            Err(RecvTimeoutError::Timeout) => Err(self.again("it does not answer in time".into())),
+            Err(RecvTimeoutError::Timeout) => Err(Failure::Final(self.late())),
             Err(RecvTimeoutError::Disconnected) => Err(Failure::Final(NotifyError::Broken)),
         }
     }
@@ -55,10 +63,10 @@ impl<'t> Mailer<'t> {
         let Email { from, to, .. } = self.email;
         let unusable = |_| self.unusable("an address of the mail is none");
         let mut hash = Sha256::new();
-        for part in [subject, "\n", text] {
+        for part in [&*self.now.to_string(), "\n", subject, "\n", text] {
             hash.update(part);
         }
-        // The same when it is sent again, so that servers can tell.
+        // The same when one run sends it again, so that servers can tell.
         let id: String = (hash.finalize().iter().take(16))
             .map(|byte| format!("{byte:02x}"))
             .collect();
@@ -120,25 +128,33 @@ impl<'t> Mailer<'t> {
         }
         let reason = innermost(error);
         match () {
+            () if error.is_timeout() => Failure::Final(self.late()),
+            // The library's words for a connection that ends before the answer.
+            () if reason == "incomplete response" => self.again("the connection broke".into()),
             () if error.is_response() => {
                 Failure::Final(self.unusable("its answer is none of a mail server"))
             }
             () if error.is_client() || error.is_tls() => Failure::Final(self.unusable(&reason)),
             () if reason.contains("certificate") => Failure::Final(self.unusable(&reason)),
-            () => self.again(match error.is_timeout() {
-                true => "it does not answer in time".into(),
-                false => reason,
-            }),
+            () => self.again(reason),
         }
+    }
+
+    fn late(&self) -> NotifyError {
+        self.unreachable("it does not answer in time".into())
     }
 
     fn again(&self, reason: String) -> Failure {
         Failure::Again {
             after: None,
-            error: NotifyError::Unreachable {
-                host: self.email.server.to_string(),
-                reason,
-            },
+            error: self.unreachable(reason),
+        }
+    }
+
+    fn unreachable(&self, reason: String) -> NotifyError {
+        NotifyError::Unreachable {
+            host: self.email.server.to_string(),
+            reason,
         }
     }
 
@@ -161,4 +177,40 @@ fn innermost(error: &Error) -> String {
         innermost = source;
     }
     innermost.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use imgfac_model::Host;
+
+    use super::*;
+
+    #[test]
+    fn a_mail_is_ascii_and_its_lines_end_as_they_must() {
+        let address = |text: &str| MailAddress::new(text).unwrap();
+        let email = Email {
+            server: Host::new("localhost").unwrap(),
+            tls: MailTls::None,
+            from: address("imgfac@example.com"),
+            to: vec![address("ops@example.com")],
+            login: None,
+        };
+        let mailer = |now: &str| Mailer::new(&email, None, now.parse().unwrap());
+        let mail = |now: &str| {
+            let text = format!("Run: x\n.\n{}\näö€\n", "long ".repeat(1_000));
+            let mail = mailer(now).mail("web: fällt aus", &text).unwrap();
+            String::from_utf8(mail.formatted()).unwrap()
+        };
+        let one = mail("2026-11-23T12:00:00Z");
+        assert!(one.is_ascii(), "{one}");
+        assert!(!one.replace("\r\n", "").contains(['\r', '\n']), "{one}");
+        assert!(one.lines().all(|line| line.len() < 998), "{one}");
+        assert!(!one.contains("Bcc"), "{one}");
+        let id = |mail: &str| {
+            let line = mail.lines().find(|line| line.starts_with("Message-ID: "));
+            line.map(str::to_owned)
+        };
+        assert_eq!(id(&one), id(&mail("2026-11-23T12:00:00Z")));
+        assert_ne!(id(&one), id(&mail("2026-11-24T12:00:00Z")));
+    }
 }

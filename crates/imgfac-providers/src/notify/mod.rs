@@ -174,7 +174,7 @@ impl<'t> Way<'t> {
             Channel::Email(email) => {
                 let login = email.login.as_ref();
                 let password = login.map(|login| secret(&login.secret)).transpose()?;
-                Self::Mail(email::Mailer::new(email, password))
+                Self::Mail(email::Mailer::new(email, password, options.clock.now()))
             }
         })
     }

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
-use imgfac_model::{Channel, EnvName, NotificationTarget, TargetName};
-use imgfac_notify::{Delivery, Event, concerned, deliveries};
+use imgfac_model::{Channel, Email, EnvName, MailTls, NotificationTarget, TargetName};
+use imgfac_notify::{Delivery, Event, Message, concerned, deliveries};
 use imgfac_providers::{Clock, Delivered, NotifyError, NotifyOptions, Secret, send_all, signature};
 
 use crate::fake::{Answer, Asked, Fake, Standing, answer};
@@ -209,6 +210,37 @@ fn one_target_does_not_stop_another() {
     let keys = Delivered::keys_of(&delivered);
     assert_eq!(keys.keys().collect::<Vec<_>>(), ["broken", "good"]);
     assert_eq!((keys["broken"].len(), keys["good"].len()), (1, 3));
+}
+
+#[test]
+fn a_mail_server_that_says_nothing_is_not_waited_for() {
+    // It takes the connection, and that is all.
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let server = silent.local_addr().unwrap().to_string();
+    let address = |text: &str| text.parse().unwrap();
+    let email = Email {
+        server: server.parse().unwrap(),
+        tls: MailTls::None,
+        from: address("a@example.com"),
+        to: vec![address("b@example.com")],
+        login: None,
+    };
+    let target = target("mail", Channel::Email(Box::new(email)));
+    let deliveries = [Delivery {
+        target: &target,
+        messages: vec![Message::test(&target)],
+    }];
+    let options = NotifyOptions {
+        timeout: Duration::from_millis(200),
+        ..NotifyOptions::default()
+    };
+    let [delivered] = send_all(&deliveries, &options).try_into().unwrap();
+    let reason = "it does not answer in time".to_owned();
+    let expected = NotifyError::Unreachable {
+        host: server,
+        reason,
+    };
+    assert_eq!(delivered.error, Some(expected));
 }
 
 #[test]
