@@ -35,6 +35,10 @@ pub struct Told {
 
 /// What a run told, as an operation on state: it can be applied again to a newer one, and twice is
 /// as once.
+///
+/// A run asks [`Told::news`] about all that is the case, sends that, and then gives the fleet what
+/// was heard. Done again on a newer tip, it gives the same and sends nothing. What could not be sent
+/// is left out of `told`, so that nothing is written for it and the next run tries again.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Telling {
     /// The kinds of which the run knows everything that is the case.
