@@ -494,6 +494,19 @@ fn what_cannot_be_asked_is_an_error_with_its_age() {
 
     Wrote 3 files: state/base-images (3)
     ");
+    let state = base_state(&sandbox, &registry, "2");
+    let (_, known) = state.split_once("currentDigest: ").unwrap();
+    // A tag that was there once is not one that never was.
+    registry.delete("acme/base", known.split_once('\n').unwrap().0);
+    let vanished = run(&sandbox, &registry, &["observe", "--all"]).stdout;
+    let told: Vec<&str> = vanished
+        .lines()
+        .filter(|line| line.contains("base-2"))
+        .collect();
+    assert_snapshot!(told.join("\n"), @"
+    failed  base  HOST-acme-base-2                      tag 2 of acme/base vanished from HOST; was it deleted or renamed? Dockerfiles that name it do not build any more
+    changed  base  HOST-acme-base-2                      tag 2 of acme/base vanished from HOST
+    ");
     assert!(base_state(&sandbox, &registry, "2").contains("currentDigest: sha256:"));
 }
 

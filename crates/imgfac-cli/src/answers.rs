@@ -108,8 +108,7 @@ impl Answers {
             &external,
             |image| &image.repository,
             |image| {
-                let known = known_of(fleet, image);
-                let seen = external::look(&registries, image, known.as_ref());
+                let seen = external::look(&registries, image, known_of(fleet, image));
                 bar.inc(1);
                 seen
             },
@@ -129,8 +128,10 @@ impl Answers {
                 })
             });
         let seen = external.iter().zip(&sightings).filter_map(|(image, seen)| {
-            let digest = &seen.as_ref().ok()?.digest;
-            (known_of(fleet, image).as_ref() != Some(digest)).then(|| News {
+            let Sighting { tag, digest, .. } = seen.as_ref().ok()?;
+            let is_known = |(last, known): (&str, Digest)| last == tag && known == *digest;
+            let is_news = !known_of(fleet, image).is_some_and(is_known);
+            is_news.then(|| News {
                 repository: image.repository.clone(),
                 digest: digest.clone(),
                 ours: false,
@@ -335,10 +336,11 @@ fn unreadable(fleet: &Fleet) -> Vec<(Subject, String)> {
     told.collect()
 }
 
-/// What the tag of an external image pointed at the last time.
-fn known_of(fleet: &Fleet, image: &Enrolment) -> Option<Digest> {
-    let stored = fleet.images.get(image.name.as_str())?;
-    parsed(stored.state.current_digest.as_deref()?)
+/// The tag of an external image that was followed the last time, and what it pointed at.
+fn known_of<'f>(fleet: &'f Fleet, image: &Enrolment) -> Option<(&'f str, Digest)> {
+    let state = &fleet.images.get(image.name.as_str())?.state;
+    let digest = parsed(state.current_digest.as_deref()?)?;
+    Some((state.current_version.as_deref()?, digest))
 }
 
 /// What a tag of ours pointed at the last time.

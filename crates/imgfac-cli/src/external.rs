@@ -26,11 +26,11 @@ impl From<RegistryError> for Failed {
 }
 
 /// Finds out which tag of an external image is followed, what it points at, and which tags are
-/// newer. `known` is what the tag pointed at that was followed last.
+/// newer. `known` is the tag that was followed last, and what it pointed at.
 pub(crate) fn look(
     registries: &Registries,
     enrolment: &Enrolment,
-    known: Option<&Digest>,
+    known: Option<(&str, Digest)>,
 ) -> Result<Sighting, Failed> {
     let repository = &enrolment.repository;
     let choice = Choice::of(enrolment).map_err(|problem| Failed {
@@ -63,7 +63,8 @@ pub(crate) fn look(
         reason: format!("{tag:?} is no tag: {error}"),
         remedy: "mend its entry in images.yaml".into(),
     })?;
-    let digest = registries.digest_of(&reference, known)?;
+    let known = known.filter(|(last, _)| *last == tag);
+    let digest = registries.digest_of(&reference, known.map(|(_, digest)| digest).as_ref())?;
     let newer = tags.map(|tags| {
         let newer = newer_tags(&tag, tags.iter().map(String::as_str));
         newer.into_iter().map(str::to_owned).collect()

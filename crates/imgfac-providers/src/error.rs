@@ -26,15 +26,15 @@ pub enum RegistryError {
         /// The tag, or the digest.
         what: String,
     },
-    /// A digest that Dockerfiles pin is gone.
-    #[error("{digest} of {repository} vanished from {registry}")]
+    /// A digest that Dockerfiles pin, or a tag that was there before, is gone.
+    #[error("{what} of {repository} vanished from {registry}")]
     Vanished {
         /// The host.
         registry: String,
         /// The path of the image.
         repository: String,
-        /// The digest.
-        digest: String,
+        /// The tag, or the digest.
+        what: String,
     },
     /// The registry wants other credentials, or some.
     #[error("{registry} does not let us read {repository} ({status}{}, {})", reason(.code), if *.anonymous { "asked without credentials" } else { "with the credentials of the Docker configuration" })]

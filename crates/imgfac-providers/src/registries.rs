@@ -78,24 +78,19 @@ impl Registries {
         } = question;
         let (registry, path) = self.place(reference.repository(), *ours)?;
         if let Some(pinned) = reference.digest() {
-            registry.has(&path, pinned).map_err(|error| match error {
-                RegistryError::NotFound {
-                    registry,
-                    repository,
-                    ..
-                } => RegistryError::Vanished {
-                    registry,
-                    repository,
-                    digest: pinned.to_string(),
-                },
-                other => other,
-            })?;
+            registry.has(&path, pinned).map_err(vanished)?;
             if reference.tag().is_none() {
                 return Ok(pinned.clone());
             }
         }
         match reference.tag() {
-            Some(tag) => registry.digest_of(&path, tag, known.as_ref()),
+            Some(tag) => {
+                let digest = registry.digest_of(&path, tag, known.as_ref());
+                digest.map_err(|error| match known {
+                    Some(_) => vanished(error),
+                    None => error,
+                })
+            }
             // A canonical reference has a tag or a digest.
             None => Err(RegistryError::NotFound {
                 registry: registry.host.clone(),
@@ -280,6 +275,22 @@ impl Registries {
             .entry(host.to_owned())
             .or_insert_with(make)
             .clone()
+    }
+}
+
+/// What is not there, and was there before.
+fn vanished(error: RegistryError) -> RegistryError {
+    match error {
+        RegistryError::NotFound {
+            registry,
+            repository,
+            what,
+        } => RegistryError::Vanished {
+            registry,
+            repository,
+            what,
+        },
+        other => other,
     }
 }
 

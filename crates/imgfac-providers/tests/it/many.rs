@@ -77,6 +77,18 @@ fn a_digest_that_vanished_is_told() {
         let error = ask(format!("{tag}@{}", digest("a").as_str())).unwrap_err();
         assert!(matches!(error, RegistryError::Vanished { .. }), "{error}");
     }
+    let tag = |known: Option<imgfac_model::Digest>| {
+        let question = Question {
+            known,
+            ..question(&format!("{}/acme/x:gone", fake.host))
+        };
+        let mut answers = registries.digests_of(&[question], &|| ());
+        answers.pop().unwrap().unwrap_err().to_string()
+    };
+    let host = &fake.host;
+    assert_eq!(tag(None), format!("{host} has no tag gone of acme/x"));
+    let known = tag(Some(digest("a")));
+    assert_eq!(known, format!("tag gone of acme/x vanished from {host}"));
     assert_eq!(ask(format!("@{}", digest("c").as_str())), Ok(digest("c")));
     assert_eq!(ask(format!(":1@{}", digest("c").as_str())), Ok(digest("b")));
 }
