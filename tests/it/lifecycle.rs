@@ -91,7 +91,7 @@ fn the_life_of_an_image_is_shown() {
     exit 2
     --- stdout
     --- stderr
-    error: no image is called "base"
+    error: no image or base is called "base"
     hint: its last state is in state/base-images/ghcr.io-acme-base-1.yaml
     "#);
     sandbox.write(IMAGES, text);

@@ -119,9 +119,137 @@ fn one_image_is_shown_with_all_that_is_known() {
     exit 2
     --- stdout
     --- stderr
-    error: no image is called "wab"
+    error: no image or base is called "wab"
     hint: did you mean "web"?
     "#);
+}
+
+#[test]
+fn bases_are_shown_too() {
+    let mut sandbox = shop();
+    assert_eq!(sandbox.run(&["-C", "factory", "sync"]).code, 0);
+    for (day, letter) in [("24", "a"), ("25", "b")] {
+        sandbox.set_now(&format!("2026-11-{day}T12:00:00Z"));
+        let digest = format!("sha256:{}", letter.repeat(64));
+        let arguments = ["-C", "factory", "observe", "--base=node-22", "--digest"];
+        let observed = sandbox.run(&[&arguments[..], &[&digest]].concat());
+        assert_eq!(observed.code, 0, "{observed}");
+    }
+    let status = |arguments: &[&str]| {
+        let outcome = sandbox.run(&[&["-C", "factory", "status"], arguments].concat());
+        let mut text = outcome.to_string();
+        for letter in ["a", "b"] {
+            text = text.replace(&letter.repeat(64), letter);
+        }
+        text
+    };
+    assert_snapshot!(status(&["--bases"]), @"
+    exit 0
+    --- stdout
+    BASE         IMAGE                          DIGEST                                                                   SINCE                 IMAGES  PROBLEM
+    debian-12    docker.io/library/debian:12    -                                                                        -                     1
+    golang-1.24  docker.io/library/golang:1.24  -                                                                        -                     1
+    node-22      docker.io/library/node:22      sha256:b  2026-11-25T12:00:00Z  1
+    --- stderr
+    ");
+    assert_snapshot!(status(&["node-22"]), @"
+    exit 0
+    --- stdout
+    node-22  docker.io/library/node:22
+      kind        base
+      discovered  2026-11-23T12:00:00Z
+      digest      sha256:b
+      before      sha256:a
+      changed     2026-11-25T12:00:00Z
+
+    Images that stand on it
+      web  built on sha256:a
+
+    Digests, oldest first
+      sha256:a  2026-11-24T12:00:00Z to 2026-11-25T12:00:00Z
+      sha256:b  2026-11-25T12:00:00Z to 2026-11-25T12:00:00Z
+    --- stderr
+    ");
+    assert_snapshot!(status(&["golang-1.24"]), @"
+    exit 0
+    --- stdout
+    golang-1.24  docker.io/library/golang:1.24
+      kind        base
+      discovered  2026-11-23T12:00:00Z
+      digest      not yet observed
+      before      none is known
+      changed     never seen to
+
+    Images that stand on it
+      web  not needed by its target
+    --- stderr
+    ");
+    assert_snapshot!(status(&["node-22", "--format=json"]), @r#"
+    exit 0
+    --- stdout
+    {
+      "name": "node-22",
+      "kind": "base",
+      "image": "docker.io/library/node:22",
+      "pinnedDigest": null,
+      "currentDigest": "sha256:b",
+      "previousDigest": "sha256:a",
+      "firstDiscovered": "2026-11-23T12:00:00Z",
+      "lastChecked": "2026-11-25T12:00:00Z",
+      "lastUpdated": "2026-11-25T12:00:00Z",
+      "lastError": null,
+      "digests": [
+        {
+          "digest": "sha256:a",
+          "firstSeen": "2026-11-24T12:00:00Z",
+          "lastSeen": "2026-11-25T12:00:00Z",
+          "platforms": {}
+        },
+        {
+          "digest": "sha256:b",
+          "firstSeen": "2026-11-25T12:00:00Z",
+          "lastSeen": "2026-11-25T12:00:00Z",
+          "platforms": {}
+        }
+      ],
+      "dependents": [
+        {
+          "name": "web",
+          "needed": true,
+          "builtOn": "sha256:a"
+        }
+      ],
+      "readable": true
+    }
+    --- stderr
+    "#);
+    assert!(status(&["--bases", "--format=json"]).contains("\"name\": \"debian-12\""));
+    assert_snapshot!(status(&["--bases", "web"]), @r#"
+    exit 2
+    --- stdout
+    --- stderr
+    error: no base is called "web"
+    hint: imgfac status --bases lists them
+    "#);
+    assert_snapshot!(status(&["node-2"]), @r#"
+    exit 2
+    --- stdout
+    --- stderr
+    error: no image or base is called "node-2"
+    hint: did you mean "node-22"?
+    "#);
+    sandbox.write(
+        "factory/state/base-images/node-22.yaml",
+        "fullImage: node:22\nx: [\n",
+    );
+    assert_snapshot!(status(&["--bases"]).split("--- stderr").next().unwrap(), @"
+    exit 3
+    --- stdout
+    BASE         IMAGE                          DIGEST  SINCE  IMAGES  PROBLEM
+    debian-12    docker.io/library/debian:12    -       -      1
+    golang-1.24  docker.io/library/golang:1.24  -       -      1
+    node-22      docker.io/library/node:22      -       -      1       its state file cannot be used
+    ");
 }
 
 #[test]

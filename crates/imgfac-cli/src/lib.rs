@@ -5,6 +5,7 @@
 
 mod answers;
 mod args;
+mod base_status;
 mod cluster;
 mod commands;
 mod context;

@@ -153,7 +153,8 @@ fn failed(error: ObserveError, fleet: &Fleet) -> CliError {
             let known: Vec<&str> = fleet.bases.keys().map(BaseName::as_str).collect();
             match nearest(name.as_str(), &known) {
                 Some(near) => failed.with_hint(format!("did you mean \"{near}\"?")),
-                None => failed.with_hint("imgfac status lists them; imgfac analyze finds new ones"),
+                None => failed
+                    .with_hint("imgfac status --bases lists them; imgfac analyze finds new ones"),
             }
         }
         ObserveError::UnknownImage { .. } => failed,

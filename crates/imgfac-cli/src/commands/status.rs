@@ -1,29 +1,38 @@
-//! `imgfac status`: the fleet, or one image.
+//! `imgfac status`: the fleet, its bases, or one of either.
 
 use clap::Args;
 use imgfac_graph::Graph;
-use imgfac_model::{DiscoveryStatus, ImageState, exit};
+use imgfac_model::{BaseName, DiscoveryStatus, ImageState, exit};
 use imgfac_state::{
-    Enrolled, Fleet, LastError, Passage, available_versions, last_error, seen_tags, tag_errors,
+    Enrolled, Fleet, Passage, available_versions, last_error, seen_tags, tag_errors,
 };
 use serde::Serialize;
 
 use crate::args::{Format, FormatArg};
+use crate::base_status::{self, BaseStatus};
 use crate::context::Context;
 use crate::error::CliError;
 use crate::factory::{Access, Factory};
 use crate::fleet_graph;
 use crate::render::{self, BOLD, DIM};
 
-/// Show the fleet, or one image
+/// Show the fleet, its bases, or one of either
 ///
 /// For each image: whether its Dockerfile is understood, what it stands on, which version was
 /// built last, and the wave in which it would be rebuilt. For an image without source: the version
 /// that is followed, and the newest of those that are newer, as far as observe --all has seen.
+///
+/// For each base: what its tag points at and since when, how many images name it, and why it could
+/// not be found out.
 #[derive(Debug, Args)]
 pub(crate) struct StatusArgs {
-    /// Only this image, with everything that is known of it
+    /// Only this image or base, with everything that is known of it
+    ///
+    /// Of an image and a base with one name it is the image.
     name: Option<String>,
+    /// Bases instead of images
+    #[arg(long)]
+    bases: bool,
     #[command(flatten)]
     format: FormatArg,
 }
@@ -95,7 +104,17 @@ pub(crate) fn run(context: &mut Context<'_>, args: StatusArgs) -> Result<u8, Cli
     let mut factory = Factory::open(context, Access::Read)?;
     let fleet = factory.fleet()?;
     let unreadable = factory.tell_unreadable(context, &fleet)?;
+    let done = match unreadable.is_empty() {
+        true => exit::DONE,
+        false => exit::PARTLY,
+    };
     let images = &factory.configuration.images;
+    let is_image = |name: &String| images.keys().any(|it| it.as_str() == name);
+    let is_base = !args.name.as_ref().is_some_and(is_image)
+        && (args.name.as_ref()).is_some_and(|name| base(&fleet, name).is_some());
+    if args.bases || is_base {
+        return bases(context, &args, &fleet).map(|()| done);
+    }
     let graph = fleet_graph::graph(&factory.configuration, &fleet);
     let wave = |name: &str| graph.order().wave(graph.image(name)?);
     let all: Vec<ImageStatus> = images
@@ -112,10 +131,14 @@ pub(crate) fn run(context: &mut Context<'_>, args: StatusArgs) -> Result<u8, Cli
         })
         .collect();
     if let (Some(name), true) = (&args.name, all.is_empty()) {
-        let known: Vec<&str> = images.keys().map(|name| name.as_str()).collect();
-        let error = CliError::usage(format!("no image is called \"{}\"", render::clean(name)));
-        let last = fleet.last_states(name);
-        return Err(match imgfac_model::nearest(name, &known) {
+        let known = images.keys().map(|name| name.as_str());
+        let known: Vec<&str> = known
+            .chain(fleet.bases.keys().map(BaseName::as_str))
+            .collect();
+        let name = render::clean(name);
+        let error = CliError::usage(format!("no image or base is called \"{name}\""));
+        let last = fleet.last_states(&name);
+        return Err(match imgfac_model::nearest(&name, &known) {
             _ if !last.is_empty() => error.with_hint(format!(
                 "its last state is in {}",
                 render::clean(&last.join(", "))
@@ -134,11 +157,36 @@ pub(crate) fn run(context: &mut Context<'_>, args: StatusArgs) -> Result<u8, Cli
             }
         }
     }
-    Ok(if unreadable.is_empty() {
-        exit::DONE
-    } else {
-        exit::PARTLY
-    })
+    Ok(done)
+}
+
+/// What is known of a base by its name.
+fn base(fleet: &Fleet, name: &str) -> Option<BaseStatus> {
+    base_status::of(fleet, &BaseName::new(name).ok()?)
+}
+
+/// Shows all bases, or one.
+fn bases(context: &mut Context<'_>, args: &StatusArgs, fleet: &Fleet) -> Result<(), CliError> {
+    let Some(name) = &args.name else {
+        let all = base_status::all(fleet);
+        return match args.format.format {
+            Format::Json => Ok(render::json(context.out, &all)?),
+            Format::Text => base_status::table(context, &all),
+        };
+    };
+    let Some(base) = base(fleet, name) else {
+        let known: Vec<&str> = fleet.bases.keys().map(BaseName::as_str).collect();
+        let name = render::clean(name);
+        let error = CliError::usage(format!("no base is called \"{name}\""));
+        return Err(match imgfac_model::nearest(&name, &known) {
+            Some(near) => error.with_hint(format!("did you mean \"{near}\"?")),
+            None => error.with_hint("imgfac status --bases lists them"),
+        });
+    };
+    match args.format.format {
+        Format::Json => Ok(render::json(context.out, &base)?),
+        Format::Text => base_status::detail(context, &base),
+    }
 }
 
 /// The images of the circle that an image is part of.
@@ -164,7 +212,7 @@ fn status(image: &Enrolled, fleet: &Fleet) -> ImageStatus {
         let base = stored.map(|stored| &stored.state);
         let error = stored.and_then(|stored| last_error(&stored.rest));
         Base {
-            last_error: error.map(told),
+            last_error: error.map(render::not_known),
             name: name.to_string(),
             reference: base.map(|base| base.reference.to_string()),
             current_digest: base.and_then(|base| base.current_digest.clone()),
@@ -189,7 +237,7 @@ fn status(image: &Enrolled, fleet: &Fleet) -> ImageStatus {
             current_digest: seen
                 .map(|seen| seen.digest)
                 .or_else(|| parent.and_then(|parent| parent.state.current_digest.clone())),
-            last_error: error.map(told),
+            last_error: error.map(render::not_known),
             needed: !state.unused_bases.contains(&base.reference),
         }
     });
@@ -217,7 +265,9 @@ fn status(image: &Enrolled, fleet: &Fleet) -> ImageStatus {
         current_version: state.current_version.clone(),
         current_digest: state.current_digest.clone(),
         available_versions: stored.map_or_else(Vec::new, |it| available_versions(&it.rest)),
-        last_error: stored.and_then(|it| last_error(&it.rest)).map(told),
+        last_error: stored
+            .and_then(|it| last_error(&it.rest))
+            .map(render::not_known),
         last_built: state.last_built.clone(),
         rebuild_delay: enrolment.rebuild_delay.to_string(),
         auto_rebuild: enrolment.auto_rebuild,
@@ -239,15 +289,6 @@ fn status(image: &Enrolled, fleet: &Fleet) -> ImageStatus {
             .into_iter()
             .map(Passed::from)
             .collect(),
-    }
-}
-
-/// Why something is not known, and since when.
-fn told(error: LastError) -> String {
-    let LastError { reason, since } = error;
-    match since {
-        Some(since) => format!("not known since {since}: {reason}"),
-        None => reason,
     }
 }
 

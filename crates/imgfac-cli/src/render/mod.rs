@@ -19,7 +19,7 @@ pub(crate) use self::{
     progress::progress_bar,
     rebuild::{RebuildOutcome, RebuildReport, rebuilds},
     style::{BOLD, DIM, ERROR, GOOD, WARNING, clean, clean_json, columns, count},
-    summary::{CommitReport, Done, Report, done, files, observed, summary},
+    summary::{CommitReport, Done, Report, done, files, not_known, observed, summary},
 };
 
 /// Writes why a command failed, and what the user can do.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
 
 use imgfac_model::{Diagnostic, SourceFiles};
-use imgfac_state::{Change, ChangeKind, FileChange, Subject};
+use imgfac_state::{Change, ChangeKind, FileChange, LastError, Subject};
 
 use super::style::{BOLD, DIM, ERROR, GOOD, WARNING, clean, columns, count};
 
@@ -132,6 +132,15 @@ pub(crate) fn observed(
         writeln!(out)?;
     }
     self::done(out, done)
+}
+
+/// Why something is not known, and since when.
+pub(crate) fn not_known(error: LastError) -> String {
+    let LastError { reason, since } = error;
+    match since {
+        Some(since) => format!("not known since {since}: {reason}"),
+        None => reason,
+    }
 }
 
 fn changes(out: &mut dyn Write, changes: &[Change]) -> io::Result<()> {
