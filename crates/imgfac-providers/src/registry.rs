@@ -18,6 +18,7 @@ use crate::credentials::{Credentials, docker_config};
 use crate::error::RegistryError;
 use crate::manifest::{ACCEPTED, Manifest, digest_like};
 use crate::retry::{self, Budget, DEFAULT_RETRY, Retry};
+use crate::tags::ALL_PAGES;
 
 /// A manifest may be this long, in bytes: registries take no longer ones.
 const MANIFEST_LIMIT: u64 = 4 << 20;
@@ -93,7 +94,10 @@ pub struct Registry {
     /// The header that a repository was last read with.
     logins: Mutex<HashMap<String, HeaderValue>>,
     waits: Budget,
+    /// How many manifests may still be downloaded,
     downloads: AtomicU32,
+    /// and pages of tags.
+    pub(crate) pages: AtomicU32,
     /// Why it is not asked any more.
     closed: Mutex<Option<RegistryError>>,
 }
@@ -198,6 +202,7 @@ impl Registry {
             logins: Mutex::default(),
             waits: Budget::new(&options.retry),
             downloads: AtomicU32::new(options.budget.unwrap_or(u32::MAX)),
+            pages: AtomicU32::new(ALL_PAGES),
             closed: Mutex::default(),
             options,
         })
@@ -278,16 +283,14 @@ impl Registry {
         what: What<'_>,
         known: Option<&Digest>,
     ) -> Result<Response, RegistryError> {
-        self.spend()?;
+        self.spend(&self.downloads)?;
         self.ask(Method::GET, repository, what, known)
     }
 
-    /// Counts a download.
-    pub(crate) fn spend(&self) -> Result<(), RegistryError> {
-        self.downloads
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| {
-                left.checked_sub(1)
-            })
+    /// Takes one off what may still be asked for.
+    pub(crate) fn spend(&self, left: &AtomicU32) -> Result<(), RegistryError> {
+        let one_less = |left: u32| left.checked_sub(1);
+        left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_less)
             .map_err(|_| RegistryError::Budget {
                 registry: self.host.clone(),
             })?;

@@ -14,6 +14,8 @@ use crate::registry::{Registry, What};
 const PAGE_LIMIT: u64 = 4 << 20;
 /// So many tags are asked for at once; a registry may give fewer.
 const PAGE: &str = "n=1000";
+/// So many pages are read of one registry, which is enough for some hundred of its largest images.
+pub(crate) const ALL_PAGES: u32 = 2_000;
 /// So many pages of one repository are read,
 const PAGES: usize = 30;
 /// and so many tags kept. Choosing among a part of them would be a guess.
@@ -27,7 +29,8 @@ struct WireTags {
 
 impl Registry {
     /// The tags of a repository, sorted, without those that stand for signatures and attestations.
-    /// Each page counts as a download.
+    /// A list is no download: Docker Hub, for one, does not count it. So that it stays bounded all
+    /// the same, so many pages may be read of one registry.
     ///
     /// # Errors
     ///
@@ -37,7 +40,7 @@ impl Registry {
         let mut query = PAGE.to_owned();
         for _ in 0..PAGES {
             let what = What::Tags(&query);
-            self.spend()?;
+            self.spend(&self.pages)?;
             let answer = self.ask(Method::GET, repository, what, None)?;
             let next = self.next_page(answer.headers());
             let text = self.body(answer, PAGE_LIMIT, repository, what)?;

@@ -215,7 +215,7 @@ fn settings() -> Value {
         json!({
             "mirror": text("A pull-through mirror, host or host/path, that is asked instead"),
             "insecure": {"description": "Whether imgfac speaks to it over HTTP, without encryption; default false", "type": "boolean"},
-            "budget": {"description": "How many manifests and pages of tags a run may download; default 50 for docker.io, no limit for others", "type": "integer", "minimum": 0},
+            "budget": {"description": "How many manifests a run may download; default 50 for docker.io, no limit for others", "type": "integer", "minimum": 0},
         }),
     );
     let receiver = object(

@@ -1,8 +1,10 @@
 //! Lists of tags, and when they were built.
 
-use imgfac_providers::RegistryError;
+use std::sync::Arc;
 
-use crate::fake::{Asked, Fake, answer, digest_of, registry, tag};
+use imgfac_providers::{Options, Registry, RegistryError};
+
+use crate::fake::{Asked, Fake, Standing, answer, digest_of, options, registry, tag};
 
 /// The tags that a list leads to.
 fn tags(fake: &Fake) -> Result<String, RegistryError> {
@@ -122,4 +124,28 @@ fn an_image_says_when_it_was_built() {
     assert_eq!(created(&image), time);
     assert_eq!(created(&index), time);
     assert_eq!(created(other), None);
+}
+
+#[test]
+fn lists_are_bounded_and_cost_no_downloads() {
+    let endless = Fake::start(|_, before| {
+        answer(200)
+            .with("Link", format!("<?last={before}>; rel=\"next\""))
+            .body(r#"{"tags": []}"#)
+    });
+    let clock = Arc::new(Standing::default());
+    let options = Options {
+        budget: Some(0),
+        ..options(&[&endless], &clock)
+    };
+    let registry = Registry::new(&endless.host, options).unwrap();
+    let mut errors: Vec<RegistryError> = (0..70)
+        .map(|n| registry.tags(&format!("acme/{n}")).unwrap_err())
+        .collect();
+    assert!(matches!(
+        errors.remove(0),
+        RegistryError::TooManyTags { .. }
+    ));
+    assert!(matches!(errors.pop(), Some(RegistryError::Budget { .. })));
+    assert_eq!(endless.lines().len(), 2_000);
 }
