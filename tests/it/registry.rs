@@ -187,6 +187,20 @@ fn a_tag_of_ours_that_others_stand_on_is_noticed() {
     Nothing changed, nothing written.
     --- stderr
     ");
+    let status = shown(&sandbox.run(&["status", "base"]).stdout, &registry);
+    let (_, observed) = status.split_once("\n\nTags").unwrap();
+    assert_snapshot!(observed, @"
+    that were observed, oldest digest first
+     1  DIGEST  2026-11-23T12:00:00Z to 2026-11-23T12:00:00Z
+     1  DIGEST  2026-11-23T12:00:00Z to 2026-11-23T12:00:00Z
+     2  DIGEST  2026-11-23T12:00:00Z to 2026-11-23T12:00:00Z
+    ");
+    let status = shown(&sandbox.run(&["status", "web"]).stdout, &registry);
+    let (_, stands_on) = status.split_once("Stands on\n").unwrap();
+    assert_snapshot!(stands_on, @"
+    base  ours  HOST/acme/base:1                                                                          DIGEST
+    base  ours  HOST/acme/base:2@DIGEST  DIGEST
+    ");
     let state = shown(&sandbox.read("state/images/base.yaml"), &registry);
     let (_, tags) = state.split_once("observedTags:").unwrap();
     assert_snapshot!(tags, @r#"

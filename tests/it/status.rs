@@ -93,6 +93,7 @@ fn one_image_is_shown_with_all_that_is_known() {
       "currentDigest": null,
       "availableVersions": [],
       "lastError": null,
+      "observedTags": {},
       "lastBuilt": null,
       "rebuildDelay": "1d",
       "autoRebuild": true,

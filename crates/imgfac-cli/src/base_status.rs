@@ -31,9 +31,10 @@ pub(crate) struct BaseStatus {
     readable: bool,
 }
 
+/// A digest that a tag was seen to point at.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Seen {
+pub(crate) struct Seen {
     digest: String,
     first_seen: Option<String>,
     last_seen: Option<String>,
@@ -183,7 +184,7 @@ impl Dependent {
 }
 
 impl Seen {
-    fn row(&self) -> Vec<String> {
+    pub(crate) fn row(&self) -> Vec<String> {
         let time = |time: &Option<String>| time.clone().unwrap_or_else(|| "not known".into());
         let platforms: Vec<&str> = self.platforms.keys().map(String::as_str).collect();
         vec![
@@ -194,7 +195,8 @@ impl Seen {
     }
 }
 
-fn lines(context: &mut Context<'_>, rows: &[Vec<String>]) -> Result<(), CliError> {
+/// Writes rows as columns, a little to the right.
+pub(crate) fn lines(context: &mut Context<'_>, rows: &[Vec<String>]) -> Result<(), CliError> {
     for line in render::columns(rows) {
         writeln!(context.out, "  {}", render::clean(&line))?;
     }

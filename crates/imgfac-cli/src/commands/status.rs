@@ -1,5 +1,7 @@
 //! `imgfac status`: the fleet, its bases, or one of either.
 
+use std::collections::BTreeMap;
+
 use clap::Args;
 use imgfac_graph::Graph;
 use imgfac_model::{BaseName, DiscoveryStatus, ImageState, exit};
@@ -9,7 +11,7 @@ use imgfac_state::{
 use serde::Serialize;
 
 use crate::args::{Format, FormatArg};
-use crate::base_status::{self, BaseStatus};
+use crate::base_status::{self, BaseStatus, Seen};
 use crate::context::Context;
 use crate::error::CliError;
 use crate::factory::{Access, Factory};
@@ -56,6 +58,8 @@ struct ImageStatus {
     available_versions: Vec<String>,
     /// Why the last look at it failed.
     last_error: Option<String>,
+    /// What its tags were seen to point at: those that others stand on, or the one that is tracked.
+    observed_tags: BTreeMap<String, Vec<Seen>>,
     last_built: Option<String>,
     rebuild_delay: String,
     auto_rebuild: bool,
@@ -268,6 +272,12 @@ fn status(image: &Enrolled, fleet: &Fleet) -> ImageStatus {
         last_error: stored
             .and_then(|it| last_error(&it.rest))
             .map(render::not_known),
+        observed_tags: stored
+            .map(|stored| seen_tags(&stored.rest))
+            .unwrap_or_default()
+            .into_iter()
+            .map(|(tag, seen)| (tag, seen.into_iter().map(Seen::from).collect()))
+            .collect(),
         last_built: state.last_built.clone(),
         rebuild_delay: enrolment.rebuild_delay.to_string(),
         auto_rebuild: enrolment.auto_rebuild,
@@ -435,6 +445,17 @@ fn detail(context: &mut Context<'_>, image: &ImageStatus) -> Result<(), CliError
         for line in render::columns(&bases) {
             writeln!(context.out, "  {}", render::clean(&line))?;
         }
+    }
+    if !image.observed_tags.is_empty() {
+        writeln!(
+            context.out,
+            "\nTags that were observed, oldest digest first"
+        )?;
+        let rows = image.observed_tags.iter().flat_map(|(tag, seen)| {
+            let row = |seen: &Seen| [vec![tag.clone()], seen.row()].concat();
+            seen.iter().map(row)
+        });
+        base_status::lines(context, &rows.collect::<Vec<_>>())?;
     }
     lifecycle(context, &image.lifecycle)
 }
