@@ -4,6 +4,9 @@ use imgfac_model::{
     Enrolment, ImageState, SelectionStrategy, Tag, is_strict_version, is_version_range,
 };
 
+/// What `allowTags` is where nobody restricts it, as the predecessor wrote it.
+pub(crate) const ANY_TAG: &str = "^.*$";
+
 /// Which of an image's tags is followed, in the terms of an image subscription.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Selection {
@@ -67,7 +70,7 @@ impl Selection {
                 allow_tags: match allow_tags {
                     Some(allowed) => Some(allowed.to_owned()),
                     None if enrolment.is_managed() => None,
-                    None => Some("^.*$".to_owned()),
+                    None => Some(ANY_TAG.to_owned()),
                 },
                 strict: true,
             }),

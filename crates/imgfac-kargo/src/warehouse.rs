@@ -12,7 +12,7 @@ use crate::resources::{
     CommitSelectionStrategy, FreightCreationPolicy, GitSubscription, ImageSubscription,
     Subscription, Warehouse, WarehouseSpec,
 };
-use crate::selection::Selection;
+use crate::selection::{ANY_TAG, Selection};
 
 /// How often what we build is looked at. A webhook is faster; this is the net below it.
 const OWN_INTERVAL: &str = "10m0s";
@@ -128,8 +128,14 @@ fn spec(interval: String, subscriptions: Vec<Subscription>) -> WarehouseSpec {
     }
 }
 
+/// Tags that stand for what is attached to a digest, such as its signature, where a registry knows no
+/// referrers. As text they come after all versions, and they are pushed last.
+const ATTACHED: &str = "^sha(256|384|512)-";
+
 fn image_subscription(repo_url: String, selection: Selection) -> Subscription {
+    let any = selection.allow_tags.as_deref() == Some(ANY_TAG);
     Subscription::Image(ImageSubscription {
+        ignore_tags_regexes: any.then(|| ATTACHED.to_owned()).into_iter().collect(),
         repo_url,
         image_selection_strategy: selection.strategy,
         constraint: selection.constraint,

@@ -68,6 +68,9 @@ pub struct ImageSubscription {
     /// Regular expressions in Go's syntax, not anchored. `Digest` ignores them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub allow_tags_regexes: Vec<String>,
+    /// Tags that match one of these are none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ignore_tags_regexes: Vec<String>,
     /// How many are looked up, 1 to 100; Freight takes only the newest.
     pub discovery_limit: u8,
     /// `SemVer`: whether a tag needs all three numbers.
