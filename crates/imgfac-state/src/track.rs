@@ -11,7 +11,8 @@ use crate::fleet::{Fleet, Subject, image_path};
 use crate::former;
 use crate::lifecycle::Kind;
 use crate::passage::Passage;
-use crate::stored::Stored;
+use crate::stored::{Fields, Stored};
+use crate::tags::seen_tags;
 use crate::update::Run;
 
 impl Fleet {
@@ -106,16 +107,17 @@ impl Fleet {
             let place = edge.reference.repository();
             let image = (self.images.get(edge.name.as_str()))
                 .filter(|image| image.repository().as_ref() == Some(place));
-            parents.insert(
-                edge.reference.clone(),
-                Parent {
-                    kind: image.and_then(Kind::of_state).unwrap_or(Kind::Managed),
-                    version: image.and_then(|image| image.state.current_version.clone()),
-                    digest: image.and_then(|image| image.state.current_digest.clone()),
-                    built: image.and_then(|image| image.state.last_built.clone()),
-                    reference: edge.reference.clone(),
-                },
-            );
+            let mut parent = Parent {
+                kind: image.and_then(Kind::of_state).unwrap_or(Kind::Managed),
+                version: image.and_then(|image| image.state.current_version.clone()),
+                digest: image.and_then(|image| image.state.current_digest.clone()),
+                built: image.and_then(|image| image.state.last_built.clone()),
+                reference: edge.reference.clone(),
+            };
+            if let Some(image) = image {
+                parent.look_at(&image.rest);
+            }
+            parents.insert(edge.reference.clone(), parent);
         }
         parents
     }
@@ -156,8 +158,21 @@ struct Parent {
 }
 
 impl Parent {
+    /// Takes what the tag was seen to point at, where the last build is of another one.
+    fn look_at(&mut self, rest: &Fields) {
+        let tag = self.reference.tag().map(|tag| tag.as_str());
+        let seen = tag.and_then(|tag| seen_tags(rest).remove(tag)?.pop());
+        if let Some(seen) = seen
+            && (self.digest.is_none() || self.version.as_deref() != tag)
+        {
+            self.version = tag.map(str::to_owned);
+            self.digest = Some(seen.digest);
+            self.built = seen.first_seen;
+        }
+    }
+
     /// The base goes on from what the image published, if its tag is the version that was built
-    /// last. Of any other tag nothing newer is known, and what was known before is history: kept
+    /// last or was observed. Of any other tag nothing newer is known, and what was known before is history: kept
     /// as current, it would pass for an update.
     fn hand_over(&self, base: &mut BaseState, passage: &mut Passage) {
         if self.digest.is_none() || self.digest == base.current_digest {

@@ -437,6 +437,32 @@ fn at_another_place_tags_start_anew() {
 }
 
 #[test]
+fn a_base_goes_on_from_what_the_tag_of_the_image_pointed_at() {
+    let factory = family();
+    let base = factory.read("state/images/base.yaml");
+    let built = base
+        .replace("currentVersion: null", "currentVersion: \"3.0\"")
+        .replace(
+            "currentDigest: null",
+            &format!("currentDigest: {}", digest('c')),
+        );
+    factory.write("state/images/base.yaml", &built);
+    look(&factory, 2, &[("1.10", Ok('a')), ("2", Ok('b'))]);
+    let (_, others) = FAMILY.split_once('\n').unwrap();
+    factory.write("images.yaml", others);
+    factory.update("2026-11-03T00:00:00Z", &[]);
+    let state = "state/base-images/ghcr.io-acme-base-1.10.yaml";
+    assert!(
+        factory.read(state).contains(&format!(
+            "currentDigest: {}\nlastUpdated: \"2026-11-02T00:00:00Z\"\n",
+            digest('a')
+        )),
+        "{}",
+        factory.read(state)
+    );
+}
+
+#[test]
 fn only_tags_of_known_images_are_recorded() {
     let factory = family();
     factory.write("state/images/broken.yaml", "fullImage: [");
