@@ -110,40 +110,22 @@ pub(crate) struct Request {
 
 impl Request {
     pub(crate) fn new(enrolment: &Enrolment, source: &Source) -> Result<Self, String> {
-        let host = source.host();
-        let repo = source.repo.as_str();
-        let (url, inputs) = match source.provider {
+        let (api, repo) = (source.api(), source.repo.as_str());
+        let url = match source.provider {
             Provider::GitHub => {
-                let own = format!("{}.yml", enrolment.name);
-                let workflow = source
-                    .workflow
-                    .as_ref()
-                    .map_or(own.as_str(), |it| it.as_str());
                 // Each part of its own: only the `/` between owner and name is one of the path.
                 let repo: Vec<_> = repo.split('/').map(percent_encode).collect();
-                let url = format!(
-                    "{}/repos/{}/actions/workflows/{}/dispatches",
-                    github_api(host),
+                format!(
+                    "{api}/repos/{}/actions/workflows/{}/dispatches",
                     repo.join("/"),
-                    percent_encode(workflow)
-                );
-                (url, source.inputs.clone())
+                    percent_encode(&source.workflow_of(&enrolment.name))
+                )
             }
             Provider::GitLab => {
-                let url = format!(
-                    "https://{host}/api/v4/projects/{}/trigger/pipeline",
-                    percent_encode(repo)
-                );
-                let mut variables = source.variables.clone();
-                if let Some(job) = &source.job {
-                    variables
-                        .entry("IMGFAC_JOB".into())
-                        .or_insert_with(|| job.clone());
-                }
-                (url, variables)
+                format!("{api}/projects/{}/trigger/pipeline", percent_encode(repo))
             }
             Provider::Webhook => match &source.url {
-                Some(url) => (url.to_string(), Default::default()),
+                Some(url) => url.to_string(),
                 None => return Err("its source names no url that a rebuild is asked for at".into()),
             },
         };
@@ -151,7 +133,7 @@ impl Request {
             url,
             secret: dispatch_secret(source),
             tokens: token_keys(repo),
-            inputs: inputs.into_iter().collect(),
+            inputs: source.passed().into_iter().collect(),
         })
     }
 }
@@ -188,16 +170,6 @@ pub(crate) fn token_keys(repo: &str) -> String {
     keys.push("token".into());
     keys.dedup();
     keys.join(",")
-}
-
-/// Where a GitHub server has its interface: github.com, GitHub Enterprise Cloud with data
-/// residency (`*.ghe.com`), or a GitHub Enterprise server.
-fn github_api(host: &str) -> String {
-    match host.to_lowercase().as_str() {
-        "github.com" => "https://api.github.com".into(),
-        cloud if cloud.ends_with(".ghe.com") => format!("https://api.{cloud}"),
-        _ => format!("https://{host}/api/v3"),
-    }
 }
 
 /// A text as one part of a path.

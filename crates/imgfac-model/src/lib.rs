@@ -57,7 +57,7 @@ pub use crate::{
         Analysis, Namespace, Rebuilds, Registry, SecretName, Settings, StateRepository,
         WebhookReceiver, Workspace,
     },
-    source::{Branch, Host, Platform, RepoPath, Source, StageName, WebUrl, WorkflowFile},
+    source::{Branch, Host, Platform, RepoPath, Source, StageName, WebUrl, WorkflowFile, api_of},
     state::{BaseState, BaseUse, ImageState, ManagedBase, exact_tag},
     template::{Placeholder, Template},
     text::{InvalidValue, is_harmful, mask_passwords},

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::name::ImageName;
 use crate::path::RelativePath;
 use crate::policy::Provider;
 use crate::text::{InvalidValue, shown, text_newtype};
@@ -72,12 +73,57 @@ impl Source {
         format!("https://{}/{}.git", self.host(), self.repo)
     }
 
+    /// Where the host takes requests; see [`api_of`]. Of a webhook only its `url` is asked.
+    #[must_use]
+    pub fn api(&self) -> String {
+        api_of(self.provider, self.host())
+    }
+
+    /// GitHub: the file of the workflow that builds an image, by default `NAME.yml`.
+    #[must_use]
+    pub fn workflow_of(&self, image: &ImageName) -> String {
+        self.workflow
+            .as_ref()
+            .map_or_else(|| format!("{image}.yml"), ToString::to_string)
+    }
+
+    /// What the user wants a build to be given: the inputs of a GitHub workflow; the variables of a
+    /// GitLab pipeline, with the job as `IMGFAC_JOB`; nothing for a webhook.
+    #[must_use]
+    pub fn passed(&self) -> BTreeMap<String, String> {
+        match self.provider {
+            Provider::GitHub => self.inputs.clone(),
+            Provider::GitLab => {
+                let mut variables = self.variables.clone();
+                if let Some(job) = &self.job {
+                    variables
+                        .entry("IMGFAC_JOB".into())
+                        .or_insert_with(|| job.clone());
+                }
+                variables
+            }
+            Provider::Webhook => BTreeMap::new(),
+        }
+    }
+
     /// The folder that the build reads.
     #[must_use]
     pub fn context(&self) -> RelativePath {
         self.context
             .clone()
             .unwrap_or_else(|| self.dockerfile.parent())
+    }
+}
+
+/// Where a host takes requests: github.com, GitHub Enterprise Cloud with data residency
+/// (`*.ghe.com`), a GitHub Enterprise server, or any GitLab.
+#[must_use]
+pub fn api_of(provider: Provider, host: &str) -> String {
+    match (provider, host.to_lowercase().as_str()) {
+        (Provider::GitLab, _) => format!("https://{host}/api/v4"),
+        (_, "github.com") => "https://api.github.com".into(),
+        (_, cloud) if cloud.ends_with(".ghe.com") => format!("https://api.{cloud}"),
+        _ => format!("https://{host}/api/v3"),
     }
 }
 
