@@ -1,8 +1,10 @@
-//! Container registries: what a tag points at, what a manifest says, what an image was built on.
+//! Servers outside: container registries, and what builds images.
 //!
 //! [`Registries`] finds the registry of an image, or the mirror that settings name for it, and asks
 //! many at once. A [`Registry`] is one of them: it logs in where that is asked for, waits where it
 //! must, and gives up in time. What a registry sends is bounded and checked before it is believed.
+//!
+//! [`Ci`](ci::Ci) starts builds at GitHub, GitLab and webhooks, and follows them.
 //!
 //! Credentials are those of Docker and Podman ([`docker_config`]). They go to their own registry
 //! and to the server that it names for tokens, never where a redirect leads, and are in no error.
@@ -20,6 +22,7 @@
 //! ```
 
 mod challenge;
+pub mod ci;
 mod clock;
 mod created;
 mod credentials;

@@ -6,6 +6,7 @@
 )]
 
 mod ask;
+mod ci;
 mod fake;
 mod faults;
 mod login;
