@@ -8,6 +8,7 @@
 mod analyze;
 mod archive;
 mod check;
+mod ci;
 mod cluster;
 mod deps;
 mod disk;
