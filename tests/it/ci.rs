@@ -374,6 +374,30 @@ fn images_that_share_a_workflow_are_kept_apart() {
 }
 
 #[test]
+fn many_builds_are_started_at_once() {
+    let hub = Hub::named();
+    let ci = hub.ci();
+    let start = |letter: &str| {
+        let identity = identity(letter);
+        let request = request(&hub.image, &hub.source, &identity);
+        let run = ci.start(&request).unwrap().unwrap();
+        assert_eq!(ci.find(&request, noon()).unwrap(), found(&run));
+        run.id
+    };
+    let letters = ["a", "b", "c", "d", "e", "f", "1", "2", "3", "4", "5", "6"];
+    let mut ids: Vec<String> = std::thread::scope(|scope| {
+        let threads: Vec<_> = letters
+            .map(|letter| scope.spawn(move || start(letter)))
+            .into();
+        threads.into_iter().map(|it| it.join().unwrap()).collect()
+    });
+    ids.sort();
+    ids.dedup();
+    assert_eq!(ids.len(), letters.len());
+    hub.fits();
+}
+
+#[test]
 fn a_run_is_found_among_hundreds() {
     let hub = Hub::named();
     let run = hub.start(&identity("a")).unwrap().unwrap();

@@ -13,7 +13,7 @@ use serde_json::json;
 
 use super::error::CiError;
 use super::github::{get, post};
-use super::settings::GitHubIdentity;
+use super::settings::{GitHubIdentity, check_token};
 use super::talk::{Place, Talk};
 use crate::credentials::Secret;
 use crate::registry::lock;
@@ -192,20 +192,13 @@ impl AppAuthority {
 }
 
 fn session(host: &str, nobody: &Octocrab, secret: &Secret) -> Result<Session, CiError> {
-    // The client would only find out in the middle of a request.
-    if secret.expose().is_empty() || !secret.expose().bytes().all(|c| c.is_ascii_graphic()) {
-        return Err(CiError::Settings {
-            what: host.into(),
-            problem: "its token is empty, or has characters that no token has".into(),
-            remedy: "is GITHUB_TOKEN right, without a line break?",
-        });
-    }
+    check_token(host, secret)?;
     let client = nobody
         .user_access_token(secret.expose().to_owned())
         .map_err(|_| CiError::Settings {
             what: host.into(),
             problem: "its token cannot be used".into(),
-            remedy: "is GITHUB_TOKEN right?",
+            remedy: "is it right, without a line break?",
         })?;
     Ok(Session {
         client,

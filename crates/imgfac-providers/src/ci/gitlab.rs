@@ -17,7 +17,6 @@ use super::talk::{Lost, Place, Talk, Told};
 use super::{
     BuildRequest, Ci, Found, RunRef, RunState, RunStatus, number, page, payload, server_url,
 };
-use crate::credentials::Secret;
 
 /// Pipelines that a page of a list has, the most that GitLab gives.
 const PAGE: usize = 100;
@@ -339,15 +338,4 @@ pub(super) fn secret_header(text: &str) -> Result<HeaderValue, Lost> {
 
 pub(super) async fn send(request: RequestBuilder) -> Result<Response, Lost> {
     request.send().await.map_err(|error| Lost::from(&error))
-}
-
-impl GitLabServer {
-    /// A server with an access token.
-    #[must_use]
-    pub fn with_access(token: Secret) -> Self {
-        Self {
-            access: Some(token),
-            ..Self::default()
-        }
-    }
 }

@@ -131,6 +131,7 @@ impl Ci {
     ///
     /// When an address, a token or a key is none.
     pub fn new(settings: CiSettings) -> Result<Self, CiError> {
+        settings.check()?;
         let talk = Talk::new(&settings)?;
         let mut github = BTreeMap::new();
         for (host, server) in &settings.github {
@@ -279,7 +280,7 @@ fn server_url(text: &str) -> Result<Url, CiError> {
     let wrong = |problem: String| CiError::Settings {
         what: imgfac_model::mask_passwords(text),
         problem,
-        remedy: "it has to be like https://host/path; GITHUB_API_URL and CI_API_V4_URL set it",
+        remedy: "it has to be like https://host/path, without a password; GITHUB_API_URL and CI_API_V4_URL set those of GitHub and GitLab",
     };
     let url = Url::parse(text).map_err(|error| wrong(format!("this is no address: {error}")))?;
     let plain = url.username().is_empty()

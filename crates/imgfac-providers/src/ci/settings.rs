@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use imgfac_retry::Retry;
 
+use super::error::CiError;
+use super::server_url;
 use crate::clock::{Clock, SystemClock};
 use crate::credentials::Secret;
 use crate::retry::DEFAULT_RETRY;
@@ -83,4 +85,33 @@ pub struct GitLabServer {
     pub trigger: Option<Secret>,
     /// An access token: starts pipelines if there is no trigger token, and follows them.
     pub access: Option<Secret>,
+}
+
+impl CiSettings {
+    /// Whether tokens can be ones: a client would only find out in the middle of a request. Those for
+    /// GitHub are looked at when its clients are made.
+    pub(super) fn check(&self) -> Result<(), CiError> {
+        for (host, server) in &self.gitlab {
+            for token in [&server.trigger, &server.access].into_iter().flatten() {
+                check_token(host, token)?;
+            }
+        }
+        for (origin, token) in &self.webhooks {
+            server_url(origin)?;
+            check_token(origin, token)?;
+        }
+        Ok(())
+    }
+}
+
+pub(super) fn check_token(host: &str, token: &Secret) -> Result<(), CiError> {
+    let text = token.expose();
+    match !text.is_empty() && text.bytes().all(|c| c.is_ascii_graphic()) {
+        true => Ok(()),
+        false => Err(CiError::Settings {
+            what: host.into(),
+            problem: "its token is empty, or has characters that no token has".into(),
+            remedy: "is it right, without a line break?",
+        }),
+    }
 }
