@@ -25,6 +25,7 @@ mod challenge;
 pub mod ci;
 mod clock;
 mod created;
+mod content;
 mod credentials;
 mod error;
 mod manifest;

@@ -231,7 +231,7 @@ impl Registries {
     }
 
     /// The registry that is asked about a repository, and the path there.
-    fn place(
+    pub(crate) fn place(
         &self,
         repository: &Repository,
         ours: bool,

@@ -11,7 +11,8 @@ use imgfac_yaml::Value;
 use crate::change::{Change, ChangeKind};
 use crate::fleet::{Fleet, Subject};
 use crate::lifecycle::entry;
-use crate::stored::Fields;
+use crate::stored::{Fields, Stored};
+use crate::tags::seen_tags;
 
 /// The field of an image that has its rebuilds.
 const HISTORY: &str = "rebuildHistory";
@@ -119,6 +120,8 @@ pub struct RebuildEnd {
     pub duration_seconds: Option<u64>,
     /// The digest of what it published, if that is known.
     pub digest: Option<String>,
+    /// The tag that it was published as.
+    pub version: Option<String>,
     /// What is not known although it went well.
     pub note: Option<String>,
     /// What the image says that it stands on; where it says nothing, what it was told counts.
@@ -347,6 +350,35 @@ impl Fleet {
         Some(changed(&attempt.image, format!("rebuilt: {what}")))
     }
 
+    /// A tag of an image of ours moved from `before` to a digest with the same content: what was
+    /// built on the old one counts as built on the new one, since a rebuild would change nothing.
+    pub fn same_content(&mut self, image: &str, tag: &str, before: &str) -> Vec<Change> {
+        let stored = self.images.get(image);
+        let seen = stored.and_then(|stored| seen_tags(&stored.rest).remove(tag)?.pop());
+        let Some(now) = seen.map(|seen| seen.digest) else {
+            return Vec::new();
+        };
+        let mut changes = Vec::new();
+        for (name, Stored { state, .. }) in &mut self.images {
+            let edges = state.managed_bases.iter().filter(|edge| {
+                let reference = &edge.reference;
+                edge.name.as_str() == image
+                    && reference.digest().is_none()
+                    && reference.tag().is_some_and(|it| it.as_str() == tag)
+            });
+            for edge in edges {
+                let key = edge.reference.to_string();
+                let built_on = state.built_on.get_mut(&key);
+                if let Some(built_on) = built_on.filter(|it| *it == before) {
+                    built_on.clone_from(&now);
+                    let what = format!("{image}:{tag} was rebuilt with the same content");
+                    changes.push(changed(name, what));
+                }
+            }
+        }
+        changes
+    }
+
     /// A rebuild went well: the image stands on what it says itself, else on what it was told.
     fn built_by(&mut self, image: &str, rebuild: &Rebuild, end: &RebuildEnd) {
         let names = self.bases_by_reference();
@@ -375,6 +407,9 @@ impl Fleet {
         state.built_on.extend(built_on);
         if let Some(digest) = &end.digest {
             state.current_digest = Some(digest.clone());
+            if state.current_version.is_none() {
+                state.current_version.clone_from(&end.version);
+            }
         }
         state.last_built = Some(end.at.clone());
         stored.rest.remove(PENDING);
