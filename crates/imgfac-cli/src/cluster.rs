@@ -72,6 +72,12 @@ impl ClusterArgs {
 }
 
 impl ContextArg {
+    /// Whether anything says where a cluster is.
+    pub(crate) fn is_configured(&self) -> bool {
+        let access = Access::from_environment(self.context.clone());
+        access.context.is_some() || access.in_pod || !access.files.is_empty()
+    }
+
     /// Connects, and runs some work until it is done or a signal ends it.
     pub(crate) fn run<T>(
         &self,

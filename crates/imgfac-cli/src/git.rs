@@ -81,14 +81,21 @@ pub(crate) fn sources(git: &Git, asked: Option<&PathBuf>) -> Result<imgfac_git::
     }
 }
 
-fn first(names: &[&str], default: &str) -> String {
+pub(crate) fn first(names: &[&str], default: &str) -> String {
     names
         .iter()
         .find_map(|name| variable(name))
         .unwrap_or_else(|| default.to_owned())
 }
 
+/// The host of a server, which is written with or without its scheme.
+pub(crate) fn host_of(server: &str) -> String {
+    let rest = server.trim_start_matches("https://");
+    let rest = rest.trim_start_matches("http://");
+    rest.trim_end_matches('/').to_owned()
+}
+
 /// A variable that is set and not empty: CI systems set absent secrets to nothing.
-fn variable(name: &str) -> Option<String> {
+pub(crate) fn variable(name: &str) -> Option<String> {
     env::var(name).ok().filter(|value| !value.is_empty())
 }

@@ -6,6 +6,7 @@
 mod answers;
 mod args;
 mod base_status;
+mod ci;
 mod cluster;
 mod commands;
 mod context;

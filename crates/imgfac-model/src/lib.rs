@@ -49,7 +49,7 @@ pub use crate::{
     path::RelativePath,
     policy::{
         BaseRole, Criticality, DelayClock, DigestSelection, DiscoveryStatus, Provider,
-        ReceiverKind, SelectionStrategy, UpdateKind,
+        RebuildThrough, ReceiverKind, SelectionStrategy, UpdateKind,
     },
     reference::{Digest, DigestError, Reference, ReferenceError, Repository, Tag, TagError},
     semver::{Version, is_strict_version},

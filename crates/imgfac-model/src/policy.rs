@@ -137,6 +137,16 @@ impl Default for DelayClock {
 }
 
 choice! {
+    /// Who starts rebuilds.
+    RebuildThrough: "way to rebuild" {
+        /// Kargo, on a cluster.
+        Kargo = "kargo",
+        /// The program itself, from a scheduled job.
+        Ci = "ci",
+    }
+}
+
+choice! {
     /// How a consumer's file is kept current.
     UpdateKind: "kind of update" {
         /// The image of a kustomization.

@@ -10,7 +10,7 @@ use crate::end_of_life::EndOfLife;
 use crate::enrolment::Defaults;
 use crate::notification::NotificationTarget;
 use crate::path::RelativePath;
-use crate::policy::ReceiverKind;
+use crate::policy::{RebuildThrough, ReceiverKind};
 use crate::reference::Digest;
 use crate::source::{Branch, Host, RepoPath, WebUrl};
 use crate::text::{InvalidValue, text_newtype};
@@ -57,6 +57,9 @@ pub struct Settings {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Rebuilds {
+    /// Who starts them; `None`: nobody decided.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub through: Option<RebuildThrough>,
     /// How many may run at the same time; `None` is no limit, 0 starts none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_running: Option<u32>,

@@ -24,8 +24,8 @@
 mod challenge;
 pub mod ci;
 mod clock;
-mod created;
 mod content;
+mod created;
 mod credentials;
 mod error;
 mod manifest;

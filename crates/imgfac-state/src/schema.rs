@@ -5,7 +5,8 @@
 
 use imgfac_model::{
     BaseRole, Criticality, DelayClock, DigestSelection, DiscoveryStatus, IMAGE_NAME_LIMIT, MailTls,
-    NotificationEvent, Provider, ReceiverKind, SelectionStrategy, TargetKind, UpdateKind,
+    NotificationEvent, Provider, RebuildThrough, ReceiverKind, SelectionStrategy, TargetKind,
+    UpdateKind,
 };
 use serde_json::{Map, Value, json};
 
@@ -232,6 +233,7 @@ fn settings() -> Value {
         "How rebuilds are held in check",
         &[],
         json!({
+            "through": choice("Who starts them: Kargo on a cluster, or imgfac from a scheduled job", RebuildThrough::ALL),
             "maxRunning": limit(""),
             "maxPerRepository": limit(", from one source repository"),
             "maxPerRegistry": limit(", to one registry"),

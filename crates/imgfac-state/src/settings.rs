@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use imgfac_model::{
     Analysis, Code, Criticality, Day, Defaults, Delay, DelayClock, Diagnostic, Digest,
-    DigestSelection, EndOfLife, ImagePattern, Rebuilds, ReceiverKind, Registry, Repository,
-    SecretName, Settings, StateRepository, WebhookReceiver, Workspace,
+    DigestSelection, EndOfLife, ImagePattern, RebuildThrough, Rebuilds, ReceiverKind, Registry,
+    Repository, SecretName, Settings, StateRepository, WebhookReceiver, Workspace,
 };
 use imgfac_yaml::Node;
 
@@ -42,6 +42,7 @@ pub(crate) const DEFAULTS_KEYS: &[&str] = &[
 ];
 /// The keys of `rebuilds`.
 pub(crate) const REBUILDS_KEYS: &[&str] = &[
+    "through",
     "maxRunning",
     "maxPerRepository",
     "maxPerRegistry",
@@ -288,6 +289,7 @@ fn rebuilds(keys: &mut Fields<'_>, decoder: &mut Decoder<'_>) -> Rebuilds {
         .filter_map(|item| one_line(item, "emergencyActors", decoder))
         .collect();
     Rebuilds {
+        through: keys.choice(decoder, "through", RebuildThrough::ALL),
         max_running,
         max_per_repository,
         max_per_registry,

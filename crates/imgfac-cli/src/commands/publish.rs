@@ -63,7 +63,7 @@ pub(crate) struct PublishArgs {
     image_factory_dir: Option<String>,
 }
 
-fn duration(text: &str) -> Result<Duration, String> {
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     let delay = Delay::new(text).map_err(|error| error.to_string())?;
     Ok(Duration::from_millis(delay.as_millis()))
 }

@@ -1,12 +1,23 @@
 //! `imgfac rebuild`: which images are rebuilt, when and why; and their rebuilds.
 
 mod cluster;
+mod due;
+mod emergency;
+mod follow;
 mod plan;
+mod shown;
+mod start;
+
+use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{ArgGroup, Args};
+use imgfac_model::{RebuildThrough, Rebuilds};
 
+use self::shown::Shown;
 use crate::args::FormatArg;
 use crate::cluster::ContextArg;
+use crate::commands::publish::{PublishArgs, duration};
 use crate::context::Context;
 use crate::error::CliError;
 use crate::render;
@@ -15,21 +26,32 @@ use crate::render;
 ///
 /// Without options it shows the plan: for each image whether it is up to date, waits, is due or
 /// blocked, since when and because of what. State says what images stand on and what was seen of
-/// that: imgfac analyze and imgfac observe keep it current.
+/// that: imgfac analyze and imgfac observe --all keep it current.
 ///
-/// With --emergency, on a cluster with Kargo: writes the time of the emergency into the ConfigMap
-/// imgfac-overrides, which ends a wait that runs within ten minutes, and makes a Promotion, for the
-/// case that none does. The build is then told as always, with `emergency` as its reason, and later
-/// updates wait as always. Images with autoRebuild: false and images in a circle are rebuilt, too.
-/// The most critical begin, and among them those that others stand on. One image's failure stops no
-/// other.
+/// With --due, or with names, it starts rebuilds through the GitHub workflow, GitLab pipeline or webhook
+/// of each image. A rebuild is recorded in state before it is asked for, and confirmed after: a run
+/// that is killed makes none twice. The same run records what became of those that were started
+/// before. A schedule of `imgfac observe --all --push && imgfac rebuild --due --push` runs a whole
+/// factory without a cluster; docs/rebuild.md has a workflow. The tokens are those of GITHUB_TOKEN and
+/// GITLAB_TOKEN; see docs/ci.md.
+///
+/// With --emergency nothing waits for delays and windows; images with autoRebuild: false and images in a
+/// circle are rebuilt, too, and later updates wait as always. Who asked, why and for what goes into
+/// state/audit/. The most critical begin, and among them those that others stand on. One image's
+/// failure stops no other. On a cluster with Kargo it writes the time of the emergency into the
+/// ConfigMap imgfac-overrides, which ends a wait that runs within ten minutes, and makes a Promotion, for
+/// the case that none does; without a cluster it starts the builds itself.
 #[derive(Debug, Args)]
 #[command(
-    group = ArgGroup::new("mode").args(["plan", "explain", "emergency"]),
-    group = ArgGroup::new("which").args(["names", "base"]).multiple(true)
+    group = ArgGroup::new("mode").args(["plan", "explain", "emergency", "due"]),
+    group = ArgGroup::new("which").args(["names", "base", "all_affected"]).multiple(true),
+    after_help = "Examples:\n  imgfac rebuild                          what is due, what waits, and until when\n  imgfac rebuild --explain storefront     why\n  imgfac rebuild --due --push             start what is due, record it in Git\n  imgfac rebuild storefront --follow      start one, and wait for its end"
 )]
 pub(crate) struct RebuildArgs {
-    /// The images; with --plan only these are shown
+    /// The images to rebuild now, as far as nothing speaks against it; with --plan those to show
+    ///
+    /// An image that waits, is being rebuilt, comes after another one or would be built on a digest
+    /// in quarantine is not rebuilt.
     #[arg(value_name = "NAME")]
     names: Vec<String>,
     /// Show what is decided about every image; the default
@@ -38,21 +60,50 @@ pub(crate) struct RebuildArgs {
     /// Tell in sentences what is decided about an image, and why
     #[arg(long, value_name = "NAME", conflicts_with = "names")]
     explain: Option<String>,
+    /// Start what is due, and record what became of what was started before
+    #[arg(long, conflicts_with = "names")]
+    due: bool,
+    /// With --due: only if the plan is still this one, as --plan shows it
+    #[arg(long, value_name = "ID", requires = "due", value_parser = plan_id)]
+    plan_id: Option<String>,
+    /// The same, with the file that --plan --format json wrote; shows what differs
+    #[arg(
+        long,
+        value_name = "FILE",
+        requires = "due",
+        conflicts_with = "plan_id"
+    )]
+    plan_file: Option<PathBuf>,
+    /// Wait until the runs that are under way have ended
+    #[arg(long, conflicts_with_all = ["plan", "explain", "emergency"])]
+    follow: bool,
+    /// How long to wait with --follow
+    #[arg(long, value_name = "DURATION", default_value = "1h", value_parser = duration)]
+    follow_timeout: Duration,
     /// With --emergency: all images that need this base, themselves or through others
     ///
     /// BASE is the name of an image, the name of a base as in state/base-images, or a reference
     /// such as node:22.
     #[arg(long, value_name = "BASE", requires = "emergency")]
     base: Option<String>,
+    /// With --emergency: all images that lack an update of what they stand on
+    #[arg(long, requires = "emergency")]
+    all_affected: bool,
     /// Rebuild at once, whatever the delays say
     #[arg(long, requires = "reason", requires = "which")]
     emergency: bool,
-    /// Why, in one line; it stays on the Promotion as the annotation imgfac.dev/reason
+    /// Why, in one line; it stays in state/audit, and on the Promotion as imgfac.dev/reason
     #[arg(long, value_name = "TEXT", value_parser = reason, requires = "emergency")]
     reason: Option<String>,
     /// A vulnerability that the rebuild is for, such as CVE-2026-12345 or GHSA-…; goes with the reason
     #[arg(long = "cve", value_name = "ID", value_delimiter = ',', value_parser = vulnerability, requires = "emergency")]
     vulnerabilities: Vec<String>,
+    /// Who starts the builds: kargo on a cluster, or ci, which imgfac asks itself
+    ///
+    /// Default: what rebuilds.through in imgfac.yaml says, else kargo where a cluster is configured, and
+    /// ci where none is.
+    #[arg(long, value_name = "WHO", value_parser = through, requires = "emergency")]
+    through: Option<RebuildThrough>,
     /// Do not ask
     #[arg(short, long, requires = "emergency")]
     yes: bool,
@@ -62,22 +113,30 @@ pub(crate) struct RebuildArgs {
     #[command(flatten)]
     context: ContextArg,
     #[command(flatten)]
+    publish: PublishArgs,
+    #[command(flatten)]
     format: FormatArg,
 }
 
-/// What somebody says who asks for an emergency.
-struct Asked<'a> {
-    reason: &'a str,
-    vulnerabilities: &'a [String],
+fn through(text: &str) -> Result<RebuildThrough, String> {
+    text.parse()
+        .map_err(|error: imgfac_model::InvalidValue| error.to_string())
 }
 
-impl Asked<'_> {
-    /// The reason, with the vulnerabilities.
-    fn full_reason(&self) -> String {
-        match self.vulnerabilities {
-            [] => self.reason.to_owned(),
-            ids => format!("{} ({})", self.reason, ids.join(", ")),
-        }
+fn plan_id(text: &str) -> Result<String, String> {
+    Shown::by_id(text)?;
+    Ok(text.to_owned())
+}
+
+impl RebuildArgs {
+    /// Who starts rebuilds: as the command or the settings say, else a cluster where there is one.
+    fn through(&self, settings: &Rebuilds) -> RebuildThrough {
+        self.through
+            .or(settings.through)
+            .unwrap_or_else(|| match self.context.is_configured() {
+                true => RebuildThrough::Kargo,
+                false => RebuildThrough::Ci,
+            })
     }
 }
 
@@ -131,11 +190,10 @@ pub(crate) fn run(context: &mut Context<'_>, args: RebuildArgs) -> Result<u8, Cl
         return plan::explain(context, name, format);
     }
     if let (true, Some(reason)) = (args.emergency, &args.reason) {
-        let asked = Asked {
-            reason,
-            vulnerabilities: &args.vulnerabilities,
-        };
-        return cluster::run(context, &args, &asked);
+        return emergency::run(context, &args, reason);
+    }
+    if args.due || args.follow || (!args.names.is_empty() && !args.plan) {
+        return due::run(context, &args);
     }
     plan::show(context, &args.names, format)
 }

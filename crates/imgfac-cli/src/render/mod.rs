@@ -5,6 +5,7 @@ mod diagnostics;
 mod json;
 mod progress;
 mod rebuild;
+mod started;
 mod style;
 mod summary;
 
@@ -18,6 +19,7 @@ pub(crate) use self::{
     json::{JsonDiagnostic, JsonDone, JsonObserved, JsonReport},
     progress::progress_bar,
     rebuild::{RebuildOutcome, RebuildReport, rebuilds},
+    started::{EndedRun, Started, StartedReport, Why, started},
     style::{BOLD, DIM, ERROR, GOOD, WARNING, clean, clean_json, columns, count},
     summary::{CommitReport, Done, Report, done, files, not_known, observed, summary},
 };

@@ -262,7 +262,7 @@ pub(crate) fn files(out: &mut dyn Write, done: &Done) -> io::Result<()> {
     }
 }
 
-fn committed(out: &mut dyn Write, commit: &CommitReport) -> io::Result<()> {
+pub(super) fn committed(out: &mut dyn Write, commit: &CommitReport) -> io::Result<()> {
     let id = commit.id.get(..12).unwrap_or(&commit.id);
     let branch = commit.branch.as_deref().unwrap_or("HEAD");
     match &commit.pushed {

@@ -258,6 +258,11 @@ impl Ci {
         Ok(user)
     }
 
+    /// A run is known to be that of a rebuild, from an earlier time: it is not taken for another one.
+    pub fn know(&self, source: &Source, run: &str, identity: &str) {
+        lock(&self.runs).insert(key(source, run), identity.to_owned());
+    }
+
     fn remember(&self, request: &BuildRequest<'_>, run: &RunRef) {
         let identity = request.identity.to_owned();
         lock(&self.runs).insert(key(request.source, &run.id), identity);

@@ -1,23 +1,21 @@
 //! `imgfac rebuild --emergency` on a cluster with Kargo.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::io::{BufRead, IsTerminal as _};
+use std::collections::BTreeMap;
 
 use imgfac_cluster::{Emergency, Options, Promoted};
 use imgfac_kargo::{Manifests, Purpose, Resource, Stage, Subject, resource_name};
 use imgfac_model::{Criticality, ImageName, exit};
 use imgfac_state::Fleet;
 
-use super::{Asked, RebuildArgs};
+use super::RebuildArgs;
+use super::emergency::{self, Wanted};
 use crate::args::Format;
-use crate::commands::analyze::unknown_image;
-use crate::commands::graph::find;
 use crate::commands::synth::manifests;
 use crate::context::Context;
 use crate::error::CliError;
-use crate::factory::{Access, Factory};
+use crate::factory::Factory;
 use crate::fleet_graph;
-use crate::render::{self, BOLD, DIM, RebuildOutcome, RebuildReport};
+use crate::render::{self, RebuildOutcome, RebuildReport};
 
 /// An image that is to be rebuilt.
 struct Target {
@@ -34,28 +32,39 @@ struct Trigger {
     warehouses: Vec<String>,
 }
 
+/// Asks the cluster for the rebuilds of some images.
 pub(super) fn run(
     context: &mut Context<'_>,
     args: &RebuildArgs,
-    asked: &Asked<'_>,
+    wanted: &Wanted,
 ) -> Result<u8, CliError> {
-    let mut factory = Factory::open(context, Access::Read)?;
-    let fleet = factory.fleet()?;
-    let unreadable = factory.tell_unreadable(context, &fleet)?;
-    let targets = targets(context, &factory, &fleet, args)?;
-    let full_reason = asked.full_reason();
+    let factory = &wanted.factory;
+    let targets = targets(context, wanted)?;
     let possible = targets
         .iter()
         .filter(|target| target.trigger.is_ok())
         .count();
-    if possible > 0
-        && !args.dry_run
-        && !args.yes
-        && !confirmed(context, &factory, &targets, &full_reason)?
-    {
-        return Err(CliError::failed("nothing was asked for"));
+    if possible > 0 && !args.dry_run {
+        let namespace = &factory.configuration.settings.namespace;
+        let rows = targets.iter().map(|target| {
+            let what = match &target.trigger {
+                Ok(trigger) => trigger.stage.clone(),
+                Err(why) => format!("not possible: {why}"),
+            };
+            [
+                target.name.to_string(),
+                target.criticality.to_string(),
+                render::clean(&what),
+            ]
+            .to_vec()
+        });
+        let rows: Vec<Vec<String>> = rows.collect();
+        let place = format!("in the namespace {namespace}");
+        emergency::consent(context, args, wanted, &place, &rows, possible)?;
+        let names: Vec<&str> = targets.iter().map(|target| target.name.as_str()).collect();
+        emergency::record(context, args, &wanted.asked, &names)?;
     }
-    let now = Context::now()?.parse().map_err(CliError::failed)?;
+    let now = wanted.asked.asked_at.parse().map_err(CliError::failed)?;
     let emergencies: Vec<Emergency> = targets
         .iter()
         .filter_map(|target| Some((target, target.trigger.as_ref().ok()?)))
@@ -64,7 +73,7 @@ pub(super) fn run(
             image: target.name.clone(),
             stage: trigger.stage.clone(),
             warehouses: trigger.warehouses.clone(),
-            reason: full_reason.clone(),
+            reason: wanted.full_reason(),
             now,
         })
         .collect();
@@ -78,7 +87,7 @@ pub(super) fn run(
     };
     let report = RebuildReport {
         images: outcomes(targets, answers),
-        reason: full_reason,
+        reason: wanted.full_reason(),
         dry_run: args.dry_run,
     };
     match args.format.format {
@@ -86,7 +95,7 @@ pub(super) fn run(
         Format::Json => render::json(context.out, &report.to_json())?,
     }
     // Who stands on a base can only be said of those whose state can be read.
-    let partly = args.base.is_some() && !unreadable.is_empty();
+    let partly = wanted.is_partial();
     Ok(match report.started() {
         started if started == report.images.len() && !partly => exit::DONE,
         0 if !report.images.is_empty() => exit::FAILED,
@@ -94,53 +103,18 @@ pub(super) fn run(
     })
 }
 
-/// The images that are meant, each once: the most critical first, then parents before children.
-fn targets(
-    context: &mut Context<'_>,
-    factory: &Factory,
-    fleet: &Fleet,
-    args: &RebuildArgs,
-) -> Result<Vec<Target>, CliError> {
+/// The images that are meant: the most critical first, then parents before children.
+fn targets(context: &mut Context<'_>, wanted: &Wanted) -> Result<Vec<Target>, CliError> {
+    let Wanted { factory, fleet, .. } = wanted;
     let images = &factory.configuration.images;
     let graph = fleet_graph::graph(&factory.configuration, fleet);
-    let mut names = BTreeSet::new();
-    for name in &args.names {
-        match images.get_key_value(name.as_str()) {
-            Some((name, _)) => names.insert(name),
-            None => return Err(unknown_image(images, name)),
-        };
-    }
-    let mut first = None;
-    if let Some(base) = &args.base {
-        let base = find(&graph, base)?;
-        let node = graph.node(base);
-        let purpose = match node.kind {
-            imgfac_graph::Kind::Base => Purpose::BaseWarehouse,
-            _ => Purpose::ImageWarehouse,
-        };
-        first = Some(resource_name(purpose, &node.name));
-        let cascade = graph.cascade(base);
-        let builds = cascade.builds.iter().map(|build| build.image);
-        let held = cascade.held.iter().map(|held| held.image);
-        let reached = builds.chain(held).chain(cascade.behind_held);
-        names.extend(reached.filter_map(|index| {
-            let (name, _) = images.get_key_value(graph.node(index).name.as_str())?;
-            Some(name)
-        }));
-        if names.is_empty() {
-            let label = render::clean(&node.label());
-            return Err(
-                CliError::failed(format!("no image is rebuilt by an update of {label}"))
-                    .with_hint("imgfac graph --cascade shows what an update means"),
-            );
-        }
-    }
     // What is wrong elsewhere is no news now.
     let mut nowhere = std::io::sink();
     let manifests = manifests(&mut context.silent(&mut nowhere), factory, fleet)?;
-    let mut triggers = triggers(&manifests, first.as_deref());
-    let mut targets: Vec<Target> = names
-        .into_iter()
+    let mut triggers = triggers(&manifests, wanted.first.as_deref());
+    let mut targets: Vec<Target> = wanted
+        .images
+        .iter()
         .map(|name| Target {
             criticality: images[name].enrolment.criticality,
             wave: graph
@@ -208,60 +182,6 @@ fn why_not(factory: &Factory, fleet: &Fleet, manifests: &Manifests, name: &Image
     "no update of a base means a rebuild of it, so it has no Stage that does: start its build yourself".into()
 }
 
-/// Asks a person, who sees what will happen. Where nobody can answer, `--yes` must have.
-fn confirmed(
-    context: &mut Context<'_>,
-    factory: &Factory,
-    targets: &[Target],
-    reason: &str,
-) -> Result<bool, CliError> {
-    if !(std::io::stdin().is_terminal() && std::io::stderr().is_terminal()) {
-        return Err(CliError::usage("an emergency needs somebody's consent")
-            .with_hint("add --yes where nobody can be asked, or try it with --dry-run"));
-    }
-    let namespace = &factory.configuration.settings.namespace;
-    let rows: Vec<Vec<String>> = targets
-        .iter()
-        .map(|target| {
-            let what = match &target.trigger {
-                Ok(trigger) => trigger.stage.clone(),
-                Err(why) => format!("not possible: {why}"),
-            };
-            vec![
-                target.name.to_string(),
-                target.criticality.to_string(),
-                render::clean(&what),
-            ]
-        })
-        .collect();
-    writeln!(
-        context.err,
-        "{BOLD}Emergency rebuild in the namespace {namespace}:{BOLD:#}"
-    )?;
-    for line in render::columns(&rows) {
-        writeln!(context.err, "  {line}")?;
-    }
-    writeln!(context.err, "{DIM}reason:{DIM:#} {}", render::clean(reason))?;
-    let possible = targets
-        .iter()
-        .filter(|target| target.trigger.is_ok())
-        .count();
-    write!(
-        context.err,
-        "Rebuild {} now? [y/N] ",
-        render::count(possible, "image")
-    )?;
-    context.err.flush()?;
-    said_yes(&mut std::io::stdin().lock()).map_err(CliError::failed)
-}
-
-fn said_yes(input: &mut impl BufRead) -> std::io::Result<bool> {
-    let mut answer = String::new();
-    input.read_line(&mut answer)?;
-    let answer = answer.trim().to_lowercase();
-    Ok(answer == "y" || answer == "yes")
-}
-
 /// Puts the answers of the cluster, one for each target that it was asked about, to the targets.
 fn outcomes(
     targets: Vec<Target>,
@@ -283,27 +203,4 @@ fn outcomes(
         (target.name, outcome)
     };
     targets.into_iter().map(outcome).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_yes_is_consent() {
-        for (answer, expected) in [
-            ("y\n", true),
-            (" YES \n", true),
-            ("\n", false),
-            ("", false),
-            ("no\n", false),
-            ("yep\n", false),
-        ] {
-            assert_eq!(
-                said_yes(&mut answer.as_bytes()).unwrap(),
-                expected,
-                "{answer:?}"
-            );
-        }
-    }
 }

@@ -23,9 +23,9 @@ pub(super) fn plan(configuration: &Configuration, fleet: &Fleet, now: Timestamp)
     imgfac_rebuild::plan(&images, &policy, now)
 }
 
-/// The time of this run.
-pub(super) fn now() -> Result<Timestamp, CliError> {
-    Context::now()?.parse().map_err(CliError::failed)
+/// A time of the program.
+pub(super) fn to_time(text: &str) -> Result<Timestamp, CliError> {
+    text.parse().map_err(CliError::failed)
 }
 
 pub(super) fn show(
@@ -75,7 +75,7 @@ fn read(context: &mut Context<'_>, names: &[String]) -> Result<(Plan, u8), CliEr
     let fleet = factory.fleet()?;
     let unreadable = factory.tell_unreadable(context, &fleet)?;
     ours(&factory.configuration, names)?;
-    let plan = plan(&factory.configuration, &fleet, now()?);
+    let plan = plan(&factory.configuration, &fleet, to_time(&Context::now()?)?);
     let code = match unreadable.is_empty() {
         true => exit::DONE,
         false => exit::PARTLY,

@@ -1,0 +1,482 @@
+//! What became of rebuilds: CI is asked about their runs, and the registry what they pushed.
+
+use std::collections::BTreeMap;
+
+use imgfac_model::{Digest, ImageName, Reference, Source};
+use imgfac_providers::ci::{
+    BuildRequest, CauseOfBuild, Ci, CiError, Found, RunRef, RunState, RunStatus,
+};
+use imgfac_providers::{Options, Registries};
+use imgfac_state::{
+    Attempt, Change, Configuration, Fleet, Rebuild, RebuildEnd, RebuildOutcome, Stored, rebuilds,
+    seen_tags,
+};
+use jiff::{SignedDuration, Timestamp};
+
+use crate::published;
+use crate::rebuild_fleet;
+
+/// A request that was recorded and is not known to CI after so long was never sent: whoever
+/// recorded it does not send it any more ([`super::start::SEND_WITHIN`]).
+const NEVER_SENT: SignedDuration = SignedDuration::from_mins(15);
+
+/// What was found out about attempts that are not known to have ended.
+#[derive(Default)]
+pub(super) struct Followed {
+    answers: BTreeMap<Attempt, Answer>,
+}
+
+enum Answer {
+    /// It runs; its run is known now.
+    Runs(RunRef),
+    /// It ended.
+    Ended(Box<Ended>),
+    /// Nothing is new.
+    Open,
+    /// CI could not be asked, or does not say.
+    Unknown(String),
+}
+
+struct Ended {
+    end: RebuildEnd,
+    /// What the tags of the image point at since.
+    tags: Vec<(String, Digest)>,
+    /// Tags whose new digest has the content of the one before.
+    same: Vec<(String, String)>,
+}
+
+/// An attempt that ended, and how.
+pub(super) struct Outcome {
+    pub(super) attempt: Attempt,
+    pub(super) url: Option<String>,
+    pub(super) end: RebuildEnd,
+}
+
+/// What is new about attempts.
+#[derive(Default)]
+pub(super) struct News {
+    pub(super) changes: Vec<Change>,
+    pub(super) ended: Vec<Outcome>,
+    /// Those about which nothing could be found out, and why.
+    pub(super) unknown: Vec<(Attempt, String)>,
+    /// How many still run.
+    pub(super) open: usize,
+}
+
+impl Followed {
+    /// Asks about the open attempts that were not asked about yet.
+    pub(super) fn ask(
+        &mut self,
+        ci: &Ci,
+        configuration: &Configuration,
+        fleet: &Fleet,
+        now: Timestamp,
+    ) {
+        let open: Vec<Open<'_>> = open(configuration, fleet).collect();
+        for it in &open {
+            if let Some(run) = &it.rebuild.run {
+                ci.know(it.source, run, &it.rebuild.identity);
+            }
+        }
+        for it in open {
+            let asked = || it.ask(ci, configuration, fleet, now);
+            self.answers.entry(it.attempt.clone()).or_insert_with(asked);
+        }
+    }
+
+    /// Brings the answers into state.
+    pub(super) fn record(
+        &self,
+        configuration: &Configuration,
+        fleet: &mut Fleet,
+        now: &str,
+    ) -> News {
+        let mut news = News::default();
+        let known: Vec<(Attempt, Option<String>)> = open(configuration, fleet)
+            .map(|it| (it.attempt, it.rebuild.url))
+            .collect();
+        for (attempt, url) in known {
+            match self.answers.get(&attempt) {
+                Some(Answer::Runs(run)) => {
+                    let change = fleet.rebuild_started(&attempt, Some(&run.id), run.url.as_deref());
+                    news.changes.extend(change);
+                    news.open += 1;
+                }
+                Some(Answer::Ended(ended)) => {
+                    let image = &attempt.image;
+                    for (tag, digest) in &ended.tags {
+                        // Who observes says what is wrong with the state of the image.
+                        let observed = fleet.observe_tag(image, tag, digest, now);
+                        news.changes.extend(observed.unwrap_or_default());
+                    }
+                    news.changes
+                        .extend(fleet.rebuild_ended(&attempt, &ended.end));
+                    for (tag, before) in &ended.same {
+                        news.changes.extend(fleet.same_content(image, tag, before));
+                    }
+                    news.ended.push(Outcome {
+                        attempt,
+                        url,
+                        end: ended.end.clone(),
+                    });
+                }
+                Some(Answer::Unknown(why)) => {
+                    news.unknown.push((attempt, why.clone()));
+                    news.open += 1;
+                }
+                Some(Answer::Open) | None => news.open += 1,
+            }
+        }
+        news
+    }
+}
+
+/// An attempt that is not known to have ended.
+struct Open<'a> {
+    name: &'a ImageName,
+    source: &'a Source,
+    attempt: Attempt,
+    rebuild: Rebuild,
+}
+
+fn open<'a>(configuration: &'a Configuration, fleet: &'a Fleet) -> impl Iterator<Item = Open<'a>> {
+    configuration.images.iter().flat_map(|(name, enrolled)| {
+        let source = enrolled.enrolment.source.as_ref();
+        let stored = fleet.images.get(name.as_str());
+        let rebuilds = stored
+            .map(|stored| rebuilds(&stored.rest))
+            .unwrap_or_default();
+        let open = rebuilds.into_iter().filter(|it| it.outcome.is_open());
+        open.filter_map(move |rebuild| {
+            Some(Open {
+                name,
+                source: source?,
+                attempt: Attempt {
+                    image: name.to_string(),
+                    identity: rebuild.identity.clone(),
+                    requested_at: rebuild.requested_at.clone(),
+                },
+                rebuild,
+            })
+        })
+    })
+}
+
+/// A rebuild as CI is told it.
+pub(super) struct Told {
+    causes: Vec<CauseOfBuild>,
+    bases: BTreeMap<Reference, Digest>,
+}
+
+impl Told {
+    pub(super) fn new(rebuild: &Rebuild) -> Self {
+        let causes = rebuild.causes.iter().filter_map(|cause| {
+            Some(CauseOfBuild {
+                base: Reference::parse(&cause.base).ok()?,
+                from: Digest::parse(&cause.from).ok(),
+                to: Digest::parse(&cause.to).ok()?,
+                first_seen: cause.first_seen.parse().ok()?,
+            })
+        });
+        let bases = rebuild.bases.iter().filter_map(|(base, digest)| {
+            Some((Reference::parse(base).ok()?, Digest::parse(digest).ok()?))
+        });
+        Self {
+            causes: causes.collect(),
+            bases: bases.collect(),
+        }
+    }
+
+    pub(super) fn request<'r>(
+        &'r self,
+        image: &'r ImageName,
+        source: &'r Source,
+        rebuild: &'r Rebuild,
+    ) -> BuildRequest<'r> {
+        BuildRequest {
+            image,
+            source,
+            identity: &rebuild.identity,
+            reason: &rebuild.reason,
+            causes: &self.causes,
+            bases: &self.bases,
+        }
+    }
+}
+
+impl Open<'_> {
+    fn ask(&self, ci: &Ci, configuration: &Configuration, fleet: &Fleet, now: Timestamp) -> Answer {
+        let Ok(requested) = self.rebuild.requested_at.parse::<Timestamp>() else {
+            return self.failed(now, "the time of the request cannot be read", None);
+        };
+        let limit = rebuild_fleet::policy(&configuration.settings.rebuilds).run_limit;
+        let lost = now.duration_since(requested) >= limit;
+        let mut found = None;
+        let run = match &self.rebuild.run {
+            Some(id) => Some(RunRef {
+                id: id.clone(),
+                url: self.rebuild.url.clone(),
+            }),
+            None => {
+                let told = Told::new(&self.rebuild);
+                let request = told.request(self.name, self.source, &self.rebuild);
+                match ci.find(&request, requested) {
+                    Ok(Found::Run(run)) => {
+                        found = Some(run.clone());
+                        Some(run)
+                    }
+                    Ok(Found::Absent)
+                        if self.rebuild.outcome == RebuildOutcome::Requested
+                            && now.duration_since(requested) >= NEVER_SENT =>
+                    {
+                        return self.failed(now, "it was recorded and never sent", None);
+                    }
+                    Ok(Found::Absent | Found::CannotTell) => None,
+                    Err(error) if !lost => return unknown(&error),
+                    Err(_) => None,
+                }
+            }
+        };
+        let state = match &run {
+            Some(run) => match ci.look(self.source, run) {
+                Ok(state) => Some(state),
+                Err(CiError::NotFollowed { .. }) => None,
+                Err(error) if !lost => return unknown(&error),
+                Err(error) => {
+                    tracing::info!(image = %self.name, %error, "CI does not tell what became of a rebuild");
+                    None
+                }
+            },
+            None => None,
+        };
+        match state {
+            Some(RunState {
+                status: RunStatus::Failed { conclusion },
+                started,
+                ended,
+                ..
+            }) => {
+                let seconds = seconds(started, ended);
+                self.failed(
+                    ended.unwrap_or(now),
+                    &format!("its run ended with {conclusion}"),
+                    seconds,
+                )
+            }
+            Some(RunState {
+                status: RunStatus::Succeeded,
+                started,
+                ended,
+                ..
+            }) => {
+                let at = ended.unwrap_or(now);
+                self.succeeded(configuration, fleet, at, seconds(started, ended))
+            }
+            None if self.was_built_since(fleet, requested) => {
+                self.succeeded(configuration, fleet, now, None)
+            }
+            _ if lost => {
+                let hours = limit.as_hours();
+                self.failed(now, &format!("it did not end within {hours} hours"), None)
+            }
+            _ => match found {
+                Some(run) => Answer::Runs(run),
+                None => Answer::Open,
+            },
+        }
+    }
+
+    fn failed(&self, at: Timestamp, why: &str, duration_seconds: Option<u64>) -> Answer {
+        Answer::Ended(Box::new(Ended {
+            end: RebuildEnd {
+                at: to_seconds(at),
+                failure: Some(why.to_owned()),
+                duration_seconds,
+                ..RebuildEnd::default()
+            },
+            tags: Vec::new(),
+            same: Vec::new(),
+        }))
+    }
+
+    /// Whether a build was recorded after the request: by the build itself, or by who observes.
+    fn was_built_since(&self, fleet: &Fleet, requested: Timestamp) -> bool {
+        let Some(Stored { state, rest }) = fleet.images.get(self.name.as_str()) else {
+            return false;
+        };
+        let built = state.last_built.as_deref().and_then(|at| at.parse().ok());
+        let seen = seen_tags(rest).into_values().filter_map(|mut seen| {
+            // A first sight says nothing of when it was pushed.
+            let last = seen.pop().filter(|_| !seen.is_empty())?;
+            last.first_seen?.parse::<Timestamp>().ok()
+        });
+        built
+            .into_iter()
+            .chain(seen)
+            .any(|at: Timestamp| at > requested)
+    }
+
+    /// A run went well: what did it push, and does that stand on what it was to stand on?
+    fn succeeded(
+        &self,
+        configuration: &Configuration,
+        fleet: &Fleet,
+        at: Timestamp,
+        duration_seconds: Option<u64>,
+    ) -> Answer {
+        let enrolment = &configuration.images[self.name].enrolment;
+        let settings = &configuration.settings.registries;
+        let registries = Registries::new(settings, Options::default());
+        let mut ended = Ended {
+            end: RebuildEnd {
+                at: to_seconds(at),
+                duration_seconds,
+                ..RebuildEnd::default()
+            },
+            tags: Vec::new(),
+            same: Vec::new(),
+        };
+        let (mut answered, mut fresh) = (false, None);
+        for (tag, before) in self.tags(fleet) {
+            let Ok(reference) = Reference::parse(&format!("{}:{tag}", enrolment.repository)) else {
+                continue;
+            };
+            let known = before.as_deref().and_then(|it| Digest::parse(it).ok());
+            match registries.digest_of(&reference, known.as_ref()) {
+                Ok(digest) => {
+                    answered = true;
+                    match &known {
+                        Some(known) if *known == digest => {}
+                        Some(_) if ended.end.digest.is_none() => {
+                            ended.end.digest = Some(digest.to_string());
+                            ended.end.version = Some(tag.clone());
+                        }
+                        Some(_) => {}
+                        None => fresh = fresh.or_else(|| Some((tag.clone(), digest.clone()))),
+                    }
+                    ended.tags.push((tag, digest));
+                }
+                Err(error) => {
+                    tracing::info!(image = %self.name, tag, %error, "the tag cannot be looked at");
+                }
+            }
+        }
+        let pushed = ended
+            .end
+            .digest
+            .as_deref()
+            .and_then(|it| Digest::parse(it).ok());
+        let asked = pushed.clone().or_else(|| Some(fresh.clone()?.1));
+        let stood_on = asked.map(|digest| published::stood_on(settings, enrolment, &digest, fleet));
+        match (stood_on, fresh) {
+            (Some(Ok(stood_on)), _) if pushed.is_some() => {
+                ended.end.failure = self.contradiction(&stood_on, fleet);
+                ended.end.stood_on = stood_on;
+            }
+            (Some(Err(why)), _) if pushed.is_some() => {
+                ended.end.note = Some(format!("what it stands on is not known: {why}"));
+            }
+            // Nobody knows what the tag pointed at before, but this stands on what was asked for.
+            (Some(Ok(stood_on)), Some((tag, digest)))
+                if self.speaks_of(&stood_on) && self.contradiction(&stood_on, fleet).is_none() =>
+            {
+                ended.end.digest = Some(digest.to_string());
+                ended.end.version = Some(tag);
+                ended.end.stood_on = stood_on;
+            }
+            _ if answered => {
+                ended.end.note = Some("none of its tags that are followed moved".to_owned());
+            }
+            _ => {
+                let why = "its registry could not be asked what it pushed";
+                ended.end.note = Some(why.to_owned());
+            }
+        }
+        if ended.end.failure.is_none() {
+            for (tag, now) in &ended.tags {
+                let before = seen_before(fleet, self.name, tag);
+                let Some(before) = before.and_then(|it| Digest::parse(&it).ok()) else {
+                    continue;
+                };
+                let same = registries.same_content(&enrolment.repository, &before, now);
+                if before != *now && same.unwrap_or(false) {
+                    ended.same.push((tag.clone(), before.to_string()));
+                }
+            }
+        }
+        Answer::Ended(Box::new(ended))
+    }
+
+    /// The tags that the build may have moved, with what they pointed at before: those that others
+    /// follow, that of the last build, and `latest`.
+    fn tags(&self, fleet: &Fleet) -> Vec<(String, Option<String>)> {
+        let Some(Stored { state, rest }) = fleet.images.get(self.name.as_str()) else {
+            return Vec::new();
+        };
+        let mut tags: Vec<String> = (fleet.own_tags().into_iter())
+            .filter(|own| own.image == self.name.as_str() && own.reference.tag().is_some())
+            .map(|own| own.tag)
+            .collect();
+        tags.extend(state.current_version.clone());
+        tags.push("latest".to_owned());
+        tags.dedup();
+        let seen = seen_tags(rest);
+        tags.into_iter()
+            .map(|tag| {
+                let before = seen.get(&tag).and_then(|seen| seen.last());
+                let before = before.map(|seen| seen.digest.clone());
+                (tag, before.or_else(|| state.current_digest.clone()))
+            })
+            .collect()
+    }
+
+    /// Whether what an image says that it stands on is about the updates of the rebuild.
+    fn speaks_of(&self, stood_on: &BTreeMap<Reference, Digest>) -> bool {
+        let bases = self.rebuild.causes.iter();
+        let mut bases = bases.filter_map(|cause| Reference::parse(&cause.base).ok());
+        bases.any(|base| stood_on.contains_key(&base))
+    }
+
+    /// Why what was built is not what was asked for: it says that it stands on something older.
+    fn contradiction(
+        &self,
+        stood_on: &BTreeMap<Reference, Digest>,
+        fleet: &Fleet,
+    ) -> Option<String> {
+        self.rebuild.causes.iter().find_map(|cause| {
+            let base = Reference::parse(&cause.base).ok()?;
+            let said = stood_on.get(&base)?.as_str();
+            let current = fleet.bases_by_reference().get(&base).and_then(|name| {
+                let base = fleet.bases.get(name)?;
+                base.state.current_digest.clone()
+            });
+            (said != cause.to && Some(said) != current.as_deref()).then(|| {
+                format!(
+                    "it stands on {said} of {}, not on {}",
+                    base.familiar(),
+                    cause.to
+                )
+            })
+        })
+    }
+}
+
+fn seen_before(fleet: &Fleet, image: &ImageName, tag: &str) -> Option<String> {
+    let stored = fleet.images.get(image.as_str())?;
+    Some(seen_tags(&stored.rest).remove(tag)?.pop()?.digest)
+}
+
+fn seconds(started: Option<Timestamp>, ended: Option<Timestamp>) -> Option<u64> {
+    u64::try_from(ended?.duration_since(started?).as_secs()).ok()
+}
+
+/// As state has times.
+fn to_seconds(at: Timestamp) -> String {
+    Timestamp::from_second(at.as_second())
+        .unwrap_or(at)
+        .to_string()
+}
+
+fn unknown(error: &CiError) -> Answer {
+    Answer::Unknown(format!("{error}; {}", error.remedy()))
+}

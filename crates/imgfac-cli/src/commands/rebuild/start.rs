@@ -1,0 +1,417 @@
+//! Rebuilds through CI: recorded before they are asked for, and confirmed after.
+//!
+//! A run that is killed leaves an attempt that is recorded and not confirmed. The next run looks for
+//! it at CI before anything else is decided, so no crash makes a rebuild happen twice.
+
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+use imgfac_model::{ImageName, RebuildThrough, Source};
+use imgfac_providers::ci::{Ci, RunRef};
+use imgfac_rebuild::{Block, Decision, Identity, Plan, Status};
+use imgfac_state::{
+    AskedEmergency, Attempt, Change, Files, Fleet, Rebuild, RebuildCause, RebuildEnd,
+    RebuildOutcome,
+};
+
+use super::follow::{Followed, News, Outcome, Told};
+use super::plan::{ours, plan, to_time};
+use super::shown::Shown;
+use crate::commands::operation::{self, Applied, Operation, Round};
+use crate::commands::publish::PublishArgs;
+use crate::context::Context;
+use crate::error::CliError;
+use crate::factory::Factory;
+use crate::render::CommitReport;
+
+/// A request that was recorded so long ago is not sent any more: another run may have found it, and
+/// decided that it never was.
+pub(super) const SEND_WITHIN: Duration = Duration::from_secs(300);
+
+/// What is to be rebuilt.
+pub(super) enum Which<'a> {
+    /// What the plan says.
+    Due,
+    /// What a person named, as far as nothing speaks against it.
+    Named(&'a [String]),
+    /// What cannot wait.
+    Emergency(&'a AskedEmergency, &'a BTreeSet<ImageName>),
+    /// Nothing: runs are followed only.
+    Nothing,
+}
+
+/// First half: what became of earlier rebuilds, and which ones are to be asked for now.
+pub(super) struct Begin<'a> {
+    pub(super) publish: &'a PublishArgs,
+    pub(super) ci: &'a Ci,
+    pub(super) which: Which<'a>,
+    /// What a person saw, which must not have changed.
+    pub(super) shown: Option<&'a Shown>,
+    pub(super) followed: Followed,
+    pub(super) begun: &'a mut Option<Begun>,
+}
+
+/// What the first half came to.
+pub(super) struct Begun {
+    pub(super) plan: Plan,
+    pub(super) requests: Vec<Request>,
+    pub(super) refused: Vec<(ImageName, String)>,
+    pub(super) news: News,
+    /// How many state files cannot be used.
+    pub(super) unreadable: usize,
+    pub(super) commit: Option<CommitReport>,
+    recorded: Instant,
+}
+
+/// A rebuild that is recorded and to be asked for.
+pub(super) struct Request {
+    pub(super) image: ImageName,
+    pub(super) source: Source,
+    pub(super) rebuild: Rebuild,
+}
+
+impl Request {
+    pub(super) fn attempt(&self) -> Attempt {
+        Attempt {
+            image: self.image.to_string(),
+            identity: self.rebuild.identity.clone(),
+            requested_at: self.rebuild.requested_at.clone(),
+        }
+    }
+}
+
+impl Operation for Begin<'_> {
+    type Outcome = Begun;
+
+    fn command(&self) -> &'static str {
+        "rebuild"
+    }
+
+    fn publish(&self) -> &PublishArgs {
+        self.publish
+    }
+
+    fn apply<F: Files>(
+        &mut self,
+        context: &mut Context<'_>,
+        factory: &mut Factory<F>,
+        _: Round<'_>,
+    ) -> Result<Applied<Begun>, CliError> {
+        let text = Context::now()?;
+        let now = to_time(&text)?;
+        let mut fleet = factory.fleet()?;
+        let unreadable = factory.tell_unreadable(context, &fleet)?.len();
+        let configuration = &factory.configuration;
+        match &self.which {
+            Which::Named(names) => ours(configuration, names)?,
+            Which::Due
+                if configuration.settings.rebuilds.through == Some(RebuildThrough::Kargo) =>
+            {
+                return Err(CliError::failed(
+                    "this factory rebuilds through Kargo: two that start rebuilds would start them twice",
+                )
+                .with_hint("imgfac.yaml says so: rebuilds.through"));
+            }
+            _ => {}
+        }
+        let mut news = News::default();
+        if let Some(shown) = self.shown {
+            shown.still_holds(&plan(configuration, &fleet, now))?;
+        } else {
+            self.followed.ask(self.ci, configuration, &fleet, now);
+            news = self.followed.record(configuration, &mut fleet, &text);
+        }
+        let mut changes = std::mem::take(&mut news.changes);
+        let mut files = Vec::new();
+        if let Which::Emergency(asked, images) = &self.which {
+            let names: Vec<&str> = images.iter().map(|name| name.as_str()).collect();
+            for name in &names {
+                changes.extend(fleet.emergency_asked(name, asked));
+            }
+            files.push(asked.record(&names));
+        }
+        let plan = plan(configuration, &fleet, now);
+        let (wanted, refused) = self.wanted(&plan);
+        let mut requests = Vec::new();
+        for (decision, reason) in wanted {
+            let enrolled = &configuration.images[&decision.name];
+            let Some(source) = &enrolled.enrolment.source else {
+                continue;
+            };
+            let rebuild = rebuild(decision, reason, &fleet, &text);
+            if let Some(change) = fleet.rebuild_requested(decision.name.as_str(), &rebuild) {
+                changes.push(change);
+                requests.push(Request {
+                    image: decision.name.clone(),
+                    source: source.clone(),
+                    rebuild,
+                });
+            }
+        }
+        files.extend(fleet.changes());
+        Ok(Applied {
+            outcome: Begun {
+                plan,
+                requests,
+                refused,
+                news,
+                unreadable,
+                commit: None,
+                recorded: Instant::now(),
+            },
+            changes: merged(changes),
+            files,
+        })
+    }
+
+    fn finish<F: Files>(
+        self,
+        _: &mut Context<'_>,
+        _: &Factory<F>,
+        applied: Applied<Begun>,
+        commit: Option<CommitReport>,
+    ) -> Result<u8, CliError> {
+        *self.begun = Some(Begun {
+            commit,
+            ..applied.outcome
+        });
+        Ok(imgfac_model::exit::DONE)
+    }
+}
+
+impl Begin<'_> {
+    /// What is to be asked for, first things first, with the reason; and what is not, and why.
+    #[expect(clippy::type_complexity, reason = "two lists of pairs")]
+    fn wanted<'p>(
+        &self,
+        plan: &'p Plan,
+    ) -> (Vec<(&'p Decision, &'static str)>, Vec<(ImageName, String)>) {
+        match &self.which {
+            Which::Nothing => Default::default(),
+            Which::Due => {
+                let due = plan.due().into_iter();
+                (due.map(|it| (it, it.status.reason())).collect(), Vec::new())
+            }
+            Which::Emergency(_, images) => {
+                let due = plan.due().into_iter();
+                let due = due.filter(|it| images.contains(&it.name));
+                let due: Vec<_> = due.map(|it| (it, it.status.reason())).collect();
+                let refused = images.iter().filter_map(|name| {
+                    let decision = plan.image(name.as_str())?;
+                    let is_due = matches!(decision.status, Status::Due { .. });
+                    (!is_due).then(|| (name.clone(), told(plan, name)))
+                });
+                (due, refused.collect())
+            }
+            Which::Named(names) => {
+                let mut wanted = Vec::new();
+                let mut refused = Vec::new();
+                for decision in names.iter().filter_map(|name| plan.image(name)) {
+                    match &decision.status {
+                        Status::Due { .. } => wanted.push((decision, decision.status.reason())),
+                        Status::UpToDate(_)
+                        | Status::Manual
+                        | Status::Pinned { .. }
+                        | Status::Failed { .. } => wanted.push((decision, "manual")),
+                        Status::Blocked(
+                            Block::Circle
+                            | Block::NoEffect
+                            | Block::Unobserved(_)
+                            | Block::Unknown(_),
+                        ) => wanted.push((decision, "manual")),
+                        Status::Waiting { .. } | Status::InFlight { .. } | Status::Blocked(_) => {
+                            let why = told(plan, &decision.name);
+                            refused.push((decision.name.clone(), why));
+                        }
+                    }
+                }
+                (wanted, refused)
+            }
+        }
+    }
+}
+
+/// The verdict about an image, in one sentence.
+fn told(plan: &Plan, name: &ImageName) -> String {
+    let text = plan.explain(name.as_str()).unwrap_or_default();
+    match text.split_once(". ") {
+        Some((first, _)) => format!("{first}."),
+        None => text,
+    }
+}
+
+fn rebuild(decision: &Decision, reason: &str, fleet: &Fleet, now: &str) -> Rebuild {
+    let state = fleet.images.get(decision.name.as_str());
+    let source_commit = state.and_then(|stored| stored.state.source_commit.clone());
+    let identity = decision.identity.clone();
+    let identity = identity.unwrap_or_else(|| {
+        Identity::new(&decision.name, source_commit.as_deref(), &decision.bases)
+    });
+    let bases = decision.bases.iter();
+    Rebuild {
+        identity: identity.to_string(),
+        reason: reason.to_owned(),
+        requested_at: now.to_owned(),
+        source_commit,
+        bases: bases
+            .map(|(base, digest)| (base.to_string(), digest.to_string()))
+            .collect(),
+        causes: (decision.causes.iter())
+            .map(|cause| RebuildCause {
+                base: cause.base.to_string(),
+                from: cause.from.to_string(),
+                to: cause.to.to_string(),
+                first_seen: cause.first_seen.to_string(),
+            })
+            .collect(),
+        run: None,
+        url: None,
+        outcome: RebuildOutcome::Requested,
+        ended_at: None,
+        digest: None,
+        problem: None,
+    }
+}
+
+/// One change for each image, with all that is told of it.
+fn merged(changes: Vec<Change>) -> Vec<Change> {
+    let mut merged: Vec<Change> = Vec::new();
+    for change in changes {
+        match merged.iter_mut().find(|it| it.subject == change.subject) {
+            Some(known) => known.details.extend(change.details),
+            None => merged.push(change),
+        }
+    }
+    merged
+}
+
+/// What became of a request.
+pub(super) enum Answer {
+    /// CI took it; the run may not be known yet.
+    Started(Option<RunRef>),
+    /// CI did not take it.
+    Refused { why: String, remedy: String },
+    /// Nobody knows: the next run looks for it.
+    Unclear { why: String, remedy: String },
+}
+
+/// Asks CI for everything that was recorded, one after the other.
+pub(super) fn send(ci: &Ci, begun: &Begun, progress: &dyn Fn()) -> Vec<Answer> {
+    let send = |request: &Request| {
+        if begun.recorded.elapsed() > SEND_WITHIN {
+            return Answer::Unclear {
+                why: "it was not sent in time".to_owned(),
+                remedy: "the next run sees to it".to_owned(),
+            };
+        }
+        let told = Told::new(&request.rebuild);
+        let asked = ci.start(&told.request(&request.image, &request.source, &request.rebuild));
+        progress();
+        match asked {
+            Ok(run) => Answer::Started(run),
+            Err(error) => {
+                let (why, remedy) = (error.to_string(), error.remedy().to_string());
+                match error.may_have_started() {
+                    true => Answer::Unclear { why, remedy },
+                    false => Answer::Refused { why, remedy },
+                }
+            }
+        }
+    };
+    begun.requests.iter().map(send).collect()
+}
+
+/// Second half: what CI said.
+pub(super) struct Confirm<'a> {
+    pub(super) publish: &'a PublishArgs,
+    pub(super) answers: Vec<(Attempt, &'a Answer)>,
+}
+
+impl Operation for Confirm<'_> {
+    type Outcome = ();
+
+    fn command(&self) -> &'static str {
+        "rebuild"
+    }
+
+    fn publish(&self) -> &PublishArgs {
+        self.publish
+    }
+
+    fn apply<F: Files>(
+        &mut self,
+        _: &mut Context<'_>,
+        factory: &mut Factory<F>,
+        _: Round<'_>,
+    ) -> Result<Applied<()>, CliError> {
+        let mut fleet = factory.fleet()?;
+        let now = Context::now()?;
+        let mut changes = Vec::new();
+        for (attempt, answer) in &self.answers {
+            let change = match answer {
+                Answer::Started(run) => {
+                    let url = run.as_ref().and_then(|run| run.url.as_deref());
+                    let id = run.as_ref().map(|run| run.id.as_str());
+                    fleet.rebuild_started(attempt, id, url)
+                }
+                Answer::Refused { why, .. } => {
+                    let end = RebuildEnd {
+                        at: now.clone(),
+                        failure: Some(why.clone()),
+                        ..RebuildEnd::default()
+                    };
+                    fleet.rebuild_ended(attempt, &end)
+                }
+                Answer::Unclear { .. } => None,
+            };
+            changes.extend(change);
+        }
+        Ok(Applied {
+            outcome: (),
+            changes: merged(changes),
+            files: fleet.changes(),
+        })
+    }
+
+    fn finish<F: Files>(
+        self,
+        _: &mut Context<'_>,
+        _: &Factory<F>,
+        _: Applied<()>,
+        _: Option<CommitReport>,
+    ) -> Result<u8, CliError> {
+        Ok(imgfac_model::exit::DONE)
+    }
+}
+
+/// Follows runs until all of them have ended, or for so long.
+pub(super) fn follow(
+    context: &mut Context<'_>,
+    ci: &Ci,
+    publish: &PublishArgs,
+    limit: Duration,
+) -> Result<Vec<Outcome>, CliError> {
+    let started = Instant::now();
+    let mut wait = Duration::from_secs(5);
+    let mut ended = Vec::new();
+    loop {
+        let mut begun = None;
+        let begin = Begin {
+            publish,
+            ci,
+            which: Which::Nothing,
+            shown: None,
+            followed: Followed::default(),
+            begun: &mut begun,
+        };
+        operation::run(context, begin)?;
+        let news = begun.map(|begun| begun.news).unwrap_or_default();
+        ended.extend(news.ended);
+        if news.open == 0 || started.elapsed() + wait > limit {
+            return Ok(ended);
+        }
+        tracing::info!(open = news.open, "waiting for runs to end");
+        std::thread::sleep(wait);
+        wait = (wait * 2).min(Duration::from_secs(60));
+    }
+}
