@@ -11,7 +11,7 @@ use crate::observation::LAST_ERROR;
 use crate::passage::Passage;
 use crate::runs;
 use crate::stored::Stored;
-use crate::tags::{AVAILABLE, OBSERVED_TAGS};
+use crate::tags::{AVAILABLE, OBSERVED_TAGS, seen_tags};
 use crate::update::Bases;
 
 /// A build that ended well.
@@ -41,7 +41,8 @@ const OF_THE_PLACE: &[&str] = &[
 impl Fleet {
     /// Records a build, once: the same one again changes nothing. What it stood on is what it says
     /// itself; where it says nothing, what the bases point at now.
-    pub(crate) fn record_build(&self, state: &mut ImageState, build: &Build, now: &str) {
+    pub(crate) fn record_build(&self, stored: &mut Stored<ImageState>, build: &Build, now: &str) {
+        let Stored { state, rest } = stored;
         let Build {
             version,
             digest,
@@ -56,6 +57,7 @@ impl Fleet {
         }
         state.current_digest.clone_from(digest);
         state.last_built = Some(now.to_owned());
+        rest.remove(runs::PENDING);
         let needed = |reference: &Reference| !state.unused_bases.contains(reference);
         // A pinned base is compared by its tag, which the build did not look at.
         let said = |reference: &Reference| match reference.digest() {
@@ -77,6 +79,25 @@ impl Fleet {
         });
         let built_on = upstream.chain(ours).collect();
         state.built_on = built_on;
+    }
+
+    /// An image of ours was built anew. Images that stand on it and whose build was never recorded
+    /// count as built on what it had until now, as long as nobody looks at the tag that they follow.
+    pub(crate) fn others_stood_on(&mut self, parent: &ImageName, until_now: &str) {
+        let seen = self.images.get(parent.as_str());
+        let seen = seen
+            .map(|stored| seen_tags(&stored.rest))
+            .unwrap_or_default();
+        self.built_on_until_now(until_now, |state| {
+            let edges = state.managed_bases.iter().filter(|edge| {
+                let tag = edge.reference.tag().map(|tag| tag.as_str());
+                edge.name == *parent
+                    && edge.reference.digest().is_none()
+                    && !tag.is_some_and(|tag| seen.contains_key(tag))
+                    && !state.unused_bases.contains(&edge.reference)
+            });
+            edges.map(|edge| edge.reference.to_string()).collect()
+        });
     }
 
     /// The names that each reference is tracked by, or was before it became an image of ours.

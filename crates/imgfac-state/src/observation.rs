@@ -11,7 +11,7 @@ use crate::fleet::{Fleet, Subject};
 use crate::stored::{Fields, Stored};
 
 /// So many digests of a tag are kept, the oldest go first.
-const KEPT: usize = 10;
+pub(crate) const KEPT: usize = 10;
 
 /// The field that says why the last look at a tag failed.
 pub(crate) const LAST_ERROR: &str = "lastError";
@@ -147,15 +147,18 @@ impl Fleet {
         if before.is_some() {
             state.previous_digest.clone_from(&before);
         }
+        let seen = seen_digests(&stored.rest);
         remember(&mut stored.rest, before.as_deref(), changed_at, digest, now);
         let reference = stored.state.reference.clone();
+        let keys = |state: &ImageState| -> Vec<String> {
+            let stands_on_it =
+                state.base_images.contains(name) && !state.unused_bases.contains(&reference);
+            stands_on_it.then(|| name.to_string()).into_iter().collect()
+        };
         if let Some(before) = before {
-            details.extend(self.built_on_until_now(&before, |state| {
-                let stands_on_it =
-                    state.base_images.contains(name) && !state.unused_bases.contains(&reference);
-                stands_on_it.then(|| name.to_string()).into_iter().collect()
-            }));
+            details.extend(self.built_on_until_now(&before, keys));
         }
+        self.note_pending(&seen, digest, now, keys);
         Ok(vec![changed(name, details)])
     }
 

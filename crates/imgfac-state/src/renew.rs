@@ -106,8 +106,10 @@ impl Fleet {
             Some(_) => {}
         }
         if let Some(build) = update.builds.get(name) {
-            self.record_build(&mut after.state, build, now);
+            self.record_build(&mut after, build, now);
         }
+        let until_now = before.and_then(|before| before.state.current_digest.clone());
+        let until_now = until_now.filter(|old| after.state.current_digest.as_ref() != Some(old));
         let change = differences(name, before, &after);
         if discovery.is_some()
             && before.is_none_or(|before| discovered(before) != discovered(&after))
@@ -118,6 +120,9 @@ impl Fleet {
             }
         }
         self.images.insert(name.to_string(), after);
+        if let Some(until_now) = until_now {
+            self.others_stood_on(name, &until_now);
+        }
         let subject = Subject::Image(name.to_string());
         if !told.is_empty() {
             run.changes.add(subject.clone(), ChangeKind::Changed, told);

@@ -5,12 +5,13 @@
 
 use std::collections::BTreeMap;
 
-use imgfac_model::{Digest, Reference};
+use imgfac_model::{Digest, ImageState, Reference};
 use imgfac_yaml::Value;
 
 use crate::change::{Change, ChangeKind};
 use crate::fleet::{Fleet, Subject};
 use crate::lifecycle::entry;
+use crate::observation::{KEPT as KEPT_DIGESTS, SeenDigest};
 use crate::stored::{Fields, Stored};
 use crate::tags::seen_tags;
 
@@ -126,6 +127,53 @@ pub struct RebuildEnd {
     pub note: Option<String>,
     /// What the image says that it stands on; where it says nothing, what it was told counts.
     pub stood_on: BTreeMap<Reference, Digest>,
+}
+
+impl Fleet {
+    /// A tag moves to `digest`; `seen` is what it was seen to point at until then. An image that lacks
+    /// updates so old that the digest it was built on is about to be forgotten gets the time since when
+    /// it lacks them: else a base that moves often could put its rebuild off for ever. One that was
+    /// built on the new digest lacks nothing any more. `keys` are the entries of `builtOn` that an
+    /// image has for the tag.
+    pub(crate) fn note_pending(
+        &mut self,
+        seen: &[SeenDigest],
+        digest: &Digest,
+        now: &str,
+        keys: impl Fn(&ImageState) -> Vec<String>,
+    ) {
+        let (forgotten, since) = match seen {
+            [first, second, ..] if seen.len() >= KEPT_DIGESTS => {
+                (Some(first.digest.as_str()), second.first_seen.as_deref())
+            }
+            _ => (None, None),
+        };
+        // A digest that came back is there twice.
+        let forgotten =
+            forgotten.filter(|first| !seen.iter().skip(1).any(|later| later.digest == *first));
+        for Stored { state, rest } in self.images.values_mut() {
+            for key in keys(state) {
+                let Some(built_on) = state.built_on.get(&key) else {
+                    continue;
+                };
+                let mut pending = pending_since(rest);
+                if built_on == digest.as_str() {
+                    pending.remove(&key);
+                } else if Some(built_on.as_str()) == forgotten {
+                    let since = since.unwrap_or(now).to_owned();
+                    pending.entry(key).or_insert(since);
+                } else {
+                    continue;
+                }
+                let entries = pending.into_iter();
+                let entries = entries.map(|(key, since)| (key, Value::Text(since)));
+                match Vec::from_iter(entries) {
+                    entries if entries.is_empty() => drop(rest.remove(PENDING)),
+                    entries => rest.set(PENDING, Value::Map(entries)),
+                }
+            }
+        }
+    }
 }
 
 /// The rebuilds of an image that were asked for, oldest first. Items of other writers, which have

@@ -128,30 +128,34 @@ impl Fleet {
         digest: &Digest,
         now: &str,
     ) -> Result<Vec<Change>, ObserveError> {
-        let mut before = None;
+        let mut seen = Vec::new();
         let (known, healed) = self.on_tag(image, tag, |record| {
-            before = seen_digests(record).pop().map(|seen| seen.digest);
+            seen = seen_digests(record);
+            let before = seen.last().map(|seen| seen.digest.as_str());
             let healed = record.remove(LAST_ERROR).is_some();
-            let known = before.as_deref() == Some(digest.as_str());
+            let known = before == Some(digest.as_str());
             if !known {
-                remember(record, before.as_deref(), None, digest, now);
+                remember(record, before, None, digest, now);
             }
             (known, healed)
         })?;
         if known {
             return Ok(again(image, tag, healed));
         }
-        let mut details = vec![format!("tag {tag} {}", moved(before.as_deref(), digest))];
+        let before = seen.last().map(|seen| seen.digest.as_str());
+        let mut details = vec![format!("tag {tag} {}", moved(before, digest))];
+        let keys = |state: &ImageState| -> Vec<String> {
+            let edges = state.managed_bases.iter().filter(|edge| {
+                edge.name.as_str() == image
+                    && edge.reference.tag().is_some_and(|it| it.as_str() == tag)
+                    && !state.unused_bases.contains(&edge.reference)
+            });
+            edges.map(|edge| edge.reference.to_string()).collect()
+        };
         if let Some(before) = before {
-            details.extend(self.built_on_until_now(&before, |state| {
-                let edges = state.managed_bases.iter().filter(|edge| {
-                    edge.name.as_str() == image
-                        && edge.reference.tag().is_some_and(|it| it.as_str() == tag)
-                        && !state.unused_bases.contains(&edge.reference)
-                });
-                edges.map(|edge| edge.reference.to_string()).collect()
-            }));
+            details.extend(self.built_on_until_now(before, keys));
         }
+        self.note_pending(&seen, digest, now, keys);
         Ok(vec![changed(image, details)])
     }
 

@@ -14,6 +14,7 @@ mod listing;
 mod observations;
 mod predecessor;
 mod properties;
+mod rebuilds;
 mod state;
 mod targets;
 mod told;

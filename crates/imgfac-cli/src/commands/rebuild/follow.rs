@@ -104,7 +104,13 @@ impl Followed {
                 }
                 Some(Answer::Ended(ended)) => {
                     let image = &attempt.image;
-                    for (tag, digest) in &ended.tags {
+                    let watched = fleet.own_tags();
+                    let watched = |tag: &str| {
+                        watched
+                            .iter()
+                            .any(|own| own.image == *image && own.tag == tag)
+                    };
+                    for (tag, digest) in ended.tags.iter().filter(|(tag, _)| watched(tag)) {
                         // Who observes says what is wrong with the state of the image.
                         let observed = fleet.observe_tag(image, tag, digest, now);
                         news.changes.extend(observed.unwrap_or_default());
