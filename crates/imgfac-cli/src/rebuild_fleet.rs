@@ -1,5 +1,7 @@
 //! What a rebuild is decided from: configuration and state, as `imgfac-rebuild` takes them.
 
+use std::collections::BTreeMap;
+
 use imgfac_graph::Graph;
 use imgfac_model::{BaseState, Digest, ImageName, Rebuilds, Reference, Source};
 use imgfac_rebuild::{Base, Caps, Fleet, Identity, Image, Outcome, Policy, Run, Sighting};
@@ -66,6 +68,7 @@ fn image(
     let mut image = Image::new(node.policy.clone()?);
     image.select = enrolment.digest_selection;
     image.clock = enrolment.delay_clock;
+    image.platforms.clone_from(&source.platforms);
     image.registry = enrolment.repository.registry().to_owned();
     image.repository = format!("{}/{}", source.host(), source.repo);
     if let Some(file) = fleet.unreadable_image(name.as_str()) {
@@ -208,6 +211,7 @@ fn sighting(digest: Digest, first_seen: Timestamp) -> Sighting {
         digest,
         first_seen,
         pushed: None,
+        platforms: BTreeMap::new(),
     }
 }
 

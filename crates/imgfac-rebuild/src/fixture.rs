@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! tag node:22 = a@0 b@1d b@1d^20h    what a tag was seen to point at, and when; ^ pushed
+//! tag node:22 = a@0[xy] b@1d[zy]     the same of an index, with the images for amd64 and arm64
 //! image app delay=7d : node:22=a     what it stands on, and the digest that it was built on
 //! image top : app:1 ~go:1 node:22@a  an image of that name is the parent; ~ not needed; @ pinned
 //! run app 7d..8d ok node:22=b >c     from, to, outcome (ok, failed, running), bases, what was pushed
@@ -12,7 +13,9 @@
 
 use std::collections::BTreeMap;
 
-use imgfac_model::{Criticality, Delay, DelayClock, Digest, DigestSelection, ImageName, Reference};
+use imgfac_model::{
+    Criticality, Delay, DelayClock, Digest, DigestSelection, ImageName, Platform, Reference,
+};
 use jiff::Timestamp;
 
 use crate::Schedule;
@@ -105,14 +108,21 @@ pub(crate) fn world(text: &str) -> (Fleet, Policy) {
 
 fn sighting(text: &str) -> Sighting {
     let (seen, time) = text.split_once('@').unwrap();
+    let (time, images) = match time.strip_suffix(']').and_then(|it| it.split_once('[')) {
+        Some((time, images)) => (time, images),
+        None => (time, ""),
+    };
     let (first, pushed) = match time.split_once('^') {
         Some((first, pushed)) => (first, Some(at(pushed))),
         None => (time, None),
     };
+    let platforms = ["linux/amd64", "linux/arm64/v8"].map(|it| Platform::new(it).unwrap());
+    let letters = images.split("").filter(|letter| !letter.is_empty());
     Sighting {
         digest: digest(seen),
         first_seen: at(first),
         pushed,
+        platforms: platforms.into_iter().zip(letters.map(digest)).collect(),
     }
 }
 
@@ -127,6 +137,7 @@ fn set(image: &mut Image, text: &str) {
         "criticality" => image.schedule.criticality = value.parse().unwrap(),
         "select" => image.select = DigestSelection::Settled,
         "clock" => image.clock = DelayClock::Registry,
+        "platform" => image.platforms.push(Platform::new(value).unwrap()),
         "registry" => image.registry = value.into(),
         "repository" => image.repository = value.into(),
         "commit" => image.source_commit = Some(value.into()),

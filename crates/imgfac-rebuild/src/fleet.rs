@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use imgfac_graph::{Kind, Policy as Schedule};
-use imgfac_model::{DelayClock, Digest, DigestSelection, ImageName, Reference};
+use imgfac_model::{DelayClock, Digest, DigestSelection, ImageName, Platform, Reference};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::identity::Identity;
@@ -24,6 +24,8 @@ pub struct Image {
     pub schedule: Schedule,
     /// Which digest of a tag it is rebuilt on.
     pub select: DigestSelection,
+    /// The platforms that it is built for, on which a change of a base matters; empty is all.
+    pub platforms: Vec<Platform>,
     /// From when on an update waits.
     pub clock: DelayClock,
     /// The registry that its builds push to, for caps.
@@ -74,6 +76,8 @@ pub struct Sighting {
     /// When the registry says that it was pushed. Never the `created` of the image, which its
     /// publisher can choose.
     pub pushed: Option<Timestamp>,
+    /// Of an index: the digest of each platform. Empty when that is not known.
+    pub platforms: BTreeMap<Platform, Digest>,
 }
 
 /// A rebuild that was asked for.
@@ -126,6 +130,7 @@ impl Image {
         Self {
             schedule,
             select: DigestSelection::default(),
+            platforms: Vec::new(),
             clock: DelayClock::default(),
             registry: String::new(),
             repository: String::new(),
@@ -181,13 +186,6 @@ impl Fleet {
         }
     }
 
-    /// What a tag was seen to point at, without repetitions.
-    pub(crate) fn seen(&self, tag: &Reference) -> Vec<&Sighting> {
-        let mut seen: Vec<&Sighting> = self.tags.get(tag).into_iter().flatten().collect();
-        seen.dedup_by(|later, earlier| later.digest == earlier.digest);
-        seen
-    }
-
     /// A tag was seen to point at a digest. Says whether that is news.
     pub fn observe(&mut self, tag: &Reference, digest: &Digest, now: Timestamp) -> bool {
         let seen = self.tags.entry(tag.clone()).or_default();
@@ -198,6 +196,7 @@ impl Fleet {
             digest: digest.clone(),
             first_seen: now,
             pushed: None,
+            platforms: BTreeMap::new(),
         });
         true
     }

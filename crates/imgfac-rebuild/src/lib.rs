@@ -64,6 +64,7 @@ mod policy;
 mod properties;
 #[cfg(test)]
 mod rules;
+mod seen;
 pub mod simulation;
 mod status;
 

@@ -1,10 +1,11 @@
 //! Which updates an image lacks, and since when.
 
-use imgfac_model::{DelayClock, Digest, DigestSelection, Reference};
+use imgfac_model::{DelayClock, Digest, DigestSelection, Platform, Reference};
 use jiff::{SignedDuration, Timestamp};
 
-use crate::fleet::{Base, Fleet, Image, Outcome, Sighting, after, millis};
+use crate::fleet::{Base, Fleet, Image, Outcome, after, millis};
 use crate::policy::Policy;
+use crate::seen::Seen;
 
 /// An update that an image lacks.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -75,12 +76,12 @@ pub(crate) fn outlook(
     if let Some(pinned) = reference.digest() {
         return stay(policy, pinned);
     }
-    let seen = fleet.seen(reference);
+    let seen = fleet.seen(reference, &image.platforms);
     let Some(current) = seen.last() else {
         return Outlook::default();
     };
-    let from = built_on(image, reference, base).unwrap_or(&seen[0].digest);
-    if current.digest == *from {
+    let from = built_on(image, reference, base).unwrap_or(seen[0].digest());
+    if current.has(from) {
         return stay(policy, from);
     }
     let wait = millis(image.schedule.wait_millis(fleet.kind(base)));
@@ -88,13 +89,13 @@ pub(crate) fn outlook(
         .map(|at| since(&seen, at, image.clock))
         .collect();
     let first = first_update(&seen, from, image.built_at);
-    let usable = |at: &usize| !policy.quarantine.contains(&seen[*at].digest);
+    let usable = |at: &usize| !policy.quarantine.contains(seen[*at].digest());
     let updates: Vec<usize> = (first..seen.len()).filter(usable).collect();
     let last = seen.len() - 1;
     let cause = |to: usize, (first_seen, clock): (Timestamp, DelayClock), wait_for: Wait| Cause {
         base: reference.clone(),
         from: from.clone(),
-        to: seen[to].digest.clone(),
+        to: seen[to].digest().clone(),
         first_seen,
         clock,
         eligible_at: after(first_seen, wait),
@@ -102,19 +103,19 @@ pub(crate) fn outlook(
     };
     match image.select {
         DigestSelection::Newest if !usable(&last) => Outlook {
-            target: Some(current.digest.clone()),
-            quarantined: Some(current.digest.clone()),
+            target: Some(current.digest().clone()),
+            quarantined: Some(current.digest().clone()),
             ..Outlook::default()
         },
         DigestSelection::Newest => {
             let oldest = updates.iter().map(|at| times[*at]).min();
             // What is older than all that is kept.
-            let cut = seen.iter().all(|sighting| sighting.digest != *from);
+            let cut = !seen.iter().any(|sighting| sighting.has(from));
             let recorded = base.pending_since.filter(|_| cut);
             let recorded = recorded.map(|since| (since, DelayClock::FirstSeen));
             let since = oldest.into_iter().chain(recorded).min();
             Outlook {
-                target: Some(current.digest.clone()),
+                target: Some(current.digest().clone()),
                 cause: since.map(|since| cause(last, since, what_for(fleet, image, base))),
                 ..Outlook::default()
             }
@@ -130,13 +131,13 @@ pub(crate) fn outlook(
             let oldest = candidates.iter().map(|at| times[*at]).min();
             match (ready, oldest) {
                 (Some(ready), Some(oldest)) => Outlook {
-                    target: Some(seen[*ready].digest.clone()),
+                    target: Some(seen[*ready].digest().clone()),
                     cause: Some(cause(*ready, oldest, Wait::Settling)),
                     quarantined: None,
                     wakes_at,
                 },
                 (None, Some(oldest)) => Outlook {
-                    target: Some(current.digest.clone()),
+                    target: Some(current.digest().clone()),
                     cause: Some(cause(last, oldest, Wait::Settling)),
                     wakes_at,
                     ..stay(policy, from)
@@ -170,17 +171,17 @@ fn built_on<'a>(image: &'a Image, reference: &Reference, base: &'a Base) -> Opti
 
 /// The first sighting that is an update for an image that was built on `from`: the one after the
 /// tag last pointed at that. When it never did, as far as one knows, what was seen after the build.
-fn first_update(seen: &[&Sighting], from: &Digest, built_at: Option<Timestamp>) -> usize {
-    if let Some(at) = seen.iter().rposition(|sighting| sighting.digest == *from) {
+fn first_update(seen: &[Seen<'_>], from: &Digest, built_at: Option<Timestamp>) -> usize {
+    if let Some(at) = seen.iter().rposition(|sighting| sighting.has(from)) {
         return at + 1;
     }
-    let later = |sighting: &&Sighting| built_at.is_none_or(|built| sighting.first_seen > built);
+    let later = |sighting: &Seen<'_>| built_at.is_none_or(|built| sighting.first_seen > built);
     seen.iter().position(later).unwrap_or(seen.len() - 1)
 }
 
 /// From when on an update waits.
-fn since(seen: &[&Sighting], at: usize, clock: DelayClock) -> (Timestamp, DelayClock) {
-    let sighting = seen[at];
+fn since(seen: &[Seen<'_>], at: usize, clock: DelayClock) -> (Timestamp, DelayClock) {
+    let sighting = &seen[at];
     match (clock, sighting.pushed) {
         (DelayClock::Registry, Some(pushed)) => {
             // The tag pointed elsewhere until then.
@@ -217,12 +218,12 @@ pub struct Behind {
 }
 
 /// How far a base that is pinned is behind its tag; `None` when it is not, or the tag is not known.
-pub(crate) fn behind(fleet: &Fleet, base: &Reference) -> Option<Behind> {
+pub(crate) fn behind(fleet: &Fleet, base: &Reference, platforms: &[Platform]) -> Option<Behind> {
     let pinned = base.digest()?;
     let text = base.to_string();
     let (tag, _) = text.split_once('@')?;
     base.tag()?;
-    let seen = fleet.seen(&Reference::parse(tag).ok()?);
+    let seen = fleet.seen(&Reference::parse(tag).ok()?, platforms);
     if seen.is_empty() {
         return None;
     }
@@ -246,8 +247,9 @@ pub(crate) fn push_expected(
     let Outcome::Succeeded { digest, .. } = &last.outcome else {
         return None;
     };
-    let seen = fleet.seen(tag);
+    let seen = fleet.seen(tag, &[]);
     let current = seen.last()?;
-    let arrived = current.first_seen >= last.started || digest.as_ref() == Some(&current.digest);
+    let arrived = current.first_seen >= last.started
+        || digest.as_ref().is_some_and(|digest| current.has(digest));
     (!arrived).then(|| after(last.started, limit))
 }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use imgfac_model::{Criticality, Digest, DigestSelection, ImageName, Reference};
+use imgfac_model::{Criticality, Digest, DigestSelection, ImageName, Platform, Reference};
 use jiff::Timestamp;
 
 use crate::fleet::{Base, Emergency, Ended, Fleet, Image, Outcome, after, millis};
@@ -289,7 +289,11 @@ impl<'a> Planner<'a> {
         } else if !causes.is_empty() {
             Status::Blocked(Block::Circle)
         } else {
-            self.at_rest(&outlooks, parent_moves && image.schedule.auto)
+            self.at_rest(
+                &outlooks,
+                &image.platforms,
+                parent_moves && image.schedule.auto,
+            )
         };
 
         let auto = image.schedule.auto;
@@ -472,7 +476,7 @@ impl<'a> Planner<'a> {
     }
 
     /// The state of an image that lacks nothing.
-    fn at_rest(&self, outlooks: &[Looked<'_>], follows: bool) -> Status {
+    fn at_rest(&self, outlooks: &[Looked<'_>], platforms: &[Platform], follows: bool) -> Status {
         let unobserved: Vec<Reference> = outlooks
             .iter()
             .filter(|(.., it)| it.target.is_none())
@@ -480,7 +484,7 @@ impl<'a> Planner<'a> {
             .collect();
         let behind: Vec<_> = outlooks
             .iter()
-            .filter_map(|(base, ..)| behind(self.fleet, base))
+            .filter_map(|(base, ..)| behind(self.fleet, base, platforms))
             .collect();
         let pinned = |(base, ..): &Looked<'_>| base.digest().is_some();
         if !unobserved.is_empty() {

@@ -800,3 +800,58 @@ fn among_equals_parents_come_first_and_failures_last() {
         ["2", "1", "0"]
     );
 }
+
+#[test]
+fn an_index_that_changed_on_other_platforms_is_no_update() {
+    let tag = "tag node:22 = a@0[xy] b@1d[zy]";
+    let waits = "app: waiting delay until 8d, eligible 8d, wave 1, node:22 a>b since 1d";
+    for (platforms, expected) in [
+        ("platform=linux/arm64", "app: up-to-date current"),
+        ("platform=linux/arm64/v8", "app: up-to-date current"),
+        ("platform=linux/amd64", waits),
+        ("platform=linux/arm64 platform=linux/amd64", waits),
+        // What an index does not say may have changed.
+        ("platform=linux/s390x", waits),
+        ("delay=7d", waits),
+    ] {
+        check(
+            &format!("{tag}\nimage app {platforms} : node:22=a"),
+            &[("2d", expected)],
+        );
+    }
+    // Only what is beside the images is another one.
+    check(
+        "tag node:22 = a@0[xy] b@1d[xy]
+         image app : node:22=a",
+        &[("2d", "app: up-to-date current")],
+    );
+    check(
+        "tag node:22 = a@0 b@1d
+         image app platform=linux/amd64 : node:22=a",
+        &[("2d", waits)],
+    );
+}
+
+#[test]
+fn an_update_on_our_platform_counts_from_its_own_time_and_is_built_on_the_last_digest() {
+    let fleet = "tag node:22 = a@0[xy] b@1d[xz] c@3d[wz] d@4d[wy]
+         image app platform=linux/amd64 : node:22=a";
+    check(
+        fleet,
+        &[(
+            "9d",
+            "app: waiting delay until 10d, eligible 10d, wave 1, node:22 a>d since 3d",
+        )],
+    );
+    check(
+        &format!("{fleet}\nquarantine c"),
+        &[(
+            "9d",
+            "app: waiting delay until 10d, eligible 10d, wave 1, node:22 a>d since 3d",
+        )],
+    );
+    check(
+        &format!("{fleet}\nquarantine d"),
+        &[("9d", "app: blocked quarantined")],
+    );
+}
