@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use imgfac_graph::Graph;
-use imgfac_model::{BaseState, Digest, ImageName, Rebuilds, Reference, Source};
+use imgfac_model::{BaseState, Digest, ImageName, Platform, Rebuilds, Reference, Source};
 use imgfac_rebuild::{Base, Caps, Fleet, Identity, Image, Outcome, Policy, Run, Sighting};
 use imgfac_state::{
     Configuration, OwnTag, Rebuild, RebuildOutcome, SeenDigest, Stored, asked_emergency,
@@ -199,7 +199,13 @@ fn sightings(seen: &[SeenDigest], found: Option<Timestamp>) -> Vec<Sighting> {
         let first_seen = seen.first_seen.as_deref().and_then(time).or(before);
         if let Some(digest) = digest(&seen.digest) {
             let first_seen = first_seen.unwrap_or(Timestamp::UNIX_EPOCH);
-            sightings.push(sighting(digest, first_seen));
+            let platforms = seen.platforms.iter().filter_map(|(platform, digest)| {
+                Some((Platform::new(platform).ok()?, self::digest(digest)?))
+            });
+            sightings.push(Sighting {
+                platforms: platforms.collect(),
+                ..sighting(digest, first_seen)
+            });
         }
         before = seen.last_seen.as_deref().and_then(time).or(first_seen);
     }

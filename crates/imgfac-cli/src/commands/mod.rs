@@ -21,3 +21,4 @@ pub(crate) mod schema;
 pub(crate) mod status;
 pub(crate) mod sync;
 pub(crate) mod synth;
+pub(crate) mod tell;

@@ -9,6 +9,7 @@ use crate::answers::{Answers, Asked, Observed};
 use crate::args::{Format, FormatArg};
 use crate::commands::operation::{self, Applied, Operation, Round};
 use crate::commands::publish::PublishArgs;
+use crate::commands::tell::tell;
 use crate::context::Context;
 use crate::error::CliError;
 use crate::factory::Factory;
@@ -56,17 +57,25 @@ pub(crate) struct ObserveArgs {
 }
 
 pub(crate) fn run(context: &mut Context<'_>, args: ObserveArgs) -> Result<u8, CliError> {
+    let mut tells = false;
     let request = Request {
         args: &args,
         answers: Answers::default(),
+        tells: &mut tells,
     };
-    operation::run(context, request)
+    let code = operation::run(context, request)?;
+    if tells && args.all && !args.check {
+        tell(context, &args.publish);
+    }
+    Ok(code)
 }
 
 /// What a run is asked for, and what it was told so far.
 struct Request<'r> {
     args: &'r ObserveArgs,
     answers: Answers,
+    /// Whether anybody is to be told what is wrong.
+    tells: &'r mut bool,
 }
 
 impl Operation for Request<'_> {
@@ -92,6 +101,7 @@ impl Operation for Request<'_> {
     ) -> Result<Applied<Observed>, CliError> {
         let now = Context::now()?;
         let mut fleet = factory.fleet()?;
+        *self.tells = !factory.configuration.settings.notifications.is_empty();
         let mut observed = Observed {
             bases: fleet.bases.len(),
             ..Observed::default()

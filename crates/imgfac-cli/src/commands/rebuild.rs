@@ -140,6 +140,9 @@ impl RebuildArgs {
     }
 }
 
+/// Decides about every image, as state is.
+pub(crate) use self::plan::plan as plan_of;
+
 /// The longest reason, in characters: it is an annotation, and people read it in a list.
 const REASON_LIMIT: usize = 1_000;
 

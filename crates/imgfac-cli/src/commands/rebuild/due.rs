@@ -10,6 +10,7 @@ use super::start::{self, Answer, Begin, Begun, Confirm, Which};
 use crate::args::Format;
 use crate::ci;
 use crate::commands::operation;
+use crate::commands::tell::tell;
 use crate::context::Context;
 use crate::error::CliError;
 use crate::render::{self, EndedRun, Started, StartedReport, Why};
@@ -56,6 +57,9 @@ pub(super) fn begin(
         (Ok(()), true) => start::follow(context, &ci, &args.publish, args.follow_timeout)?,
         _ => Vec::new(),
     };
+    if begun.tells {
+        tell(context, &args.publish);
+    }
     let report = report(&begun, &answers, followed);
     match args.format.format {
         Format::Json => render::json(context.out, &report.to_json())?,

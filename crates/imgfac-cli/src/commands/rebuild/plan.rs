@@ -17,7 +17,7 @@ use crate::rebuild_fleet;
 use crate::render::{self, BOLD, DIM, clean, columns, count};
 
 /// Decides about every image, as state is.
-pub(super) fn plan(configuration: &Configuration, fleet: &Fleet, now: Timestamp) -> Plan {
+pub(crate) fn plan(configuration: &Configuration, fleet: &Fleet, now: Timestamp) -> Plan {
     let policy = rebuild_fleet::policy(&configuration.settings.rebuilds);
     let images = rebuild_fleet::fleet(configuration, fleet);
     imgfac_rebuild::plan(&images, &policy, now)

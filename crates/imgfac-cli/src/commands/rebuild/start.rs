@@ -60,6 +60,8 @@ pub(super) struct Begun {
     /// How many state files cannot be used.
     pub(super) unreadable: usize,
     pub(super) commit: Option<CommitReport>,
+    /// Whether anybody is to be told what happened.
+    pub(super) tells: bool,
     recorded: Instant,
 }
 
@@ -157,6 +159,7 @@ impl Operation for Begin<'_> {
                 news,
                 unreadable,
                 commit: None,
+                tells: !configuration.settings.notifications.is_empty(),
                 recorded: Instant::now(),
             },
             changes: merged(changes),
