@@ -230,12 +230,29 @@ fn parse_tree(mut bytes: &[u8], id_length: usize) -> Option<Entries> {
         };
         // Names that are not UTF-8 are nobody's: no path that we take can name them.
         if let Ok(name) = std::str::from_utf8(bytes.get(space + 1..end)?) {
-            let id = id.iter().map(|byte| format!("{byte:02x}")).collect();
+            let id = hex(id);
             entries.insert(name.to_owned(), Entry { kind, id });
         }
         bytes = bytes.get(end + 1 + id_length..)?;
     }
     Some(entries)
+}
+
+/// Folders have ten thousand entries, so no byte is formatted for itself.
+fn hex(bytes: &[u8]) -> String {
+    let digit = |four: u8| {
+        char::from(if four < 10 {
+            b'0' + four
+        } else {
+            b'a' + four - 10
+        })
+    };
+    let mut text = String::with_capacity(2 * bytes.len());
+    for byte in bytes {
+        text.push(digit(byte >> 4));
+        text.push(digit(byte & 0xf));
+    }
+    text
 }
 
 #[cfg(test)]
