@@ -587,6 +587,18 @@ fn a_job_that_does_not_fit_changes_nothing() {
       exit 2 error: --tag is given without an image
       hint: name the image with --image
     "#);
+    let mut both = job("--source-repo=acme/shop");
+    let provider = both
+        .iter_mut()
+        .find(|flag| flag.starts_with("--source-provider"));
+    *provider.unwrap() = "--source-provider=gitlab";
+    let outcome = run(&sandbox, &both);
+    assert!(
+        outcome.contains(
+            "the job says repository acme/shop, images.yaml says acme/state; the job says provider gitlab, images.yaml says github; nothing"
+        ),
+        "{outcome}"
+    );
     assert_eq!(tip(), before);
 }
 
