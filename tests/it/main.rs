@@ -29,6 +29,7 @@ mod observe;
 mod options;
 mod page;
 mod predecessor;
+mod rebuild;
 mod registry;
 mod round_trip;
 mod shop;

@@ -26,16 +26,7 @@ pub(crate) fn stood_on(
     digest: &Digest,
     fleet: &Fleet,
 ) -> Result<BTreeMap<Reference, Digest>, String> {
-    let options = Options {
-        timeout: Duration::from_secs(5),
-        retry: Retry {
-            attempts: 2,
-            budget: Duration::from_secs(4),
-            ..DEFAULT_RETRY
-        },
-        ..Options::default()
-    };
-    let registries = Registries::new(settings, options);
+    let registries = Registries::new(settings, options());
     let known = known(fleet);
     let (image, digest) = (image.clone(), digest.clone());
     let (sender, answer) = mpsc::channel();
@@ -44,6 +35,19 @@ pub(crate) fn stood_on(
     match answer.recv_timeout(DEADLINE) {
         Ok(found) => found.map_err(|error| format!("{error}; {}", error.remedy())),
         Err(_) => Err(format!("no answer within {} s", DEADLINE.as_secs())),
+    }
+}
+
+/// How registries are asked about what was just published: soon, or not at all.
+pub(crate) fn options() -> Options {
+    Options {
+        timeout: Duration::from_secs(5),
+        retry: Retry {
+            attempts: 2,
+            budget: Duration::from_secs(4),
+            ..DEFAULT_RETRY
+        },
+        ..Options::default()
     }
 }
 

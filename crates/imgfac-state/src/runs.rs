@@ -34,6 +34,9 @@ pub struct Rebuild {
     /// When it was decided, RFC 3339, which is before the build was asked for. With the identity
     /// it tells one attempt from another.
     pub requested_at: String,
+    /// A word at random of the run that recorded it. Two runs that decide the same in the same second
+    /// would make the very same commit without it, and each would take the push for its own.
+    pub ticket: String,
     /// The commit that it was to be built from, as far as it was known.
     pub source_commit: Option<String>,
     /// What it was to stand on: references with digests.
@@ -218,6 +221,7 @@ fn rebuild(item: &Value) -> Option<Rebuild> {
         identity: text("identity")?,
         reason: text("reason").unwrap_or_default(),
         requested_at: text("requestedAt")?,
+        ticket: text("ticket").unwrap_or_default(),
         source_commit: text("sourceCommit"),
         bases: bases
             .iter()
@@ -255,6 +259,7 @@ fn written(rebuild: &Rebuild) -> Value {
     add("identity", text(&rebuild.identity));
     add("reason", text(&rebuild.reason));
     add("requestedAt", text(&rebuild.requested_at));
+    add("ticket", text(&rebuild.ticket));
     if let Some(commit) = &rebuild.source_commit {
         add("sourceCommit", text(commit));
     }

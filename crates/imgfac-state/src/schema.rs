@@ -367,6 +367,7 @@ fn image_state() -> Value {
             "identity": text("What was to be built: the same for every attempt at it"),
             "reason": text("Why: base-update, retry, emergency or manual"),
             "requestedAt": text("When it was decided, before the build was asked for"),
+            "ticket": text("A word at random of the run that recorded it"),
             "sourceCommit": text("The commit that it was to be built from"),
             "causes": {
                 "description": "The updates that it carries",

@@ -37,6 +37,7 @@ fn rebuild(identity: &str, day: u8) -> Rebuild {
         identity: identity.to_owned(),
         reason: "base-update".to_owned(),
         requested_at: format!("2026-11-{day:02}T00:00:00Z"),
+        ticket: "7e57".to_owned(),
         source_commit: Some("c0ffee".to_owned()),
         bases: BTreeMap::from([
             ("docker.io/library/node:22".to_owned(), digest('b')),
@@ -99,6 +100,7 @@ fn an_attempt_is_written_before_and_after() {
       - identity: i1
         reason: base-update
         requestedAt: "2026-11-09T00:00:00Z"
+        ticket: "7e57"
         sourceCommit: c0ffee
         causes:
           - base: docker.io/library/node:22
@@ -146,6 +148,7 @@ fn an_attempt_is_written_before_and_after() {
       - identity: i1
         reason: base-update
         requestedAt: "2026-11-09T00:00:00Z"
+        ticket: "7e57"
         sourceCommit: c0ffee
         causes:
           - base: docker.io/library/node:22

@@ -43,6 +43,7 @@ pub(super) fn begin(
         which,
         shown: shown.as_ref(),
         followed: Followed::default(),
+        ticket: start::ticket(),
         begun: &mut begun,
     };
     operation::run(context, request)?;

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use imgfac_model::{Digest, ImageName, Reference, Source};
+use imgfac_providers::Registries;
 use imgfac_providers::ci::{
     BuildRequest, CauseOfBuild, Ci, CiError, Found, RunRef, RunState, RunStatus,
 };
-use imgfac_providers::{Options, Registries};
 use imgfac_state::{
     Attempt, Change, Configuration, Fleet, Rebuild, RebuildEnd, RebuildOutcome, Stored, rebuilds,
     seen_tags,
@@ -332,7 +332,7 @@ impl Open<'_> {
     ) -> Answer {
         let enrolment = &configuration.images[self.name].enrolment;
         let settings = &configuration.settings.registries;
-        let registries = Registries::new(settings, Options::default());
+        let registries = Registries::new(settings, published::options());
         let mut ended = Ended {
             end: RebuildEnd {
                 at: to_seconds(at),

@@ -4,6 +4,7 @@
 //! it at CI before anything else is decided, so no crash makes a rebuild happen twice.
 
 use std::collections::BTreeSet;
+use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::time::{Duration, Instant};
 
 use imgfac_model::{ImageName, RebuildThrough, Source};
@@ -48,6 +49,8 @@ pub(super) struct Begin<'a> {
     /// What a person saw, which must not have changed.
     pub(super) shown: Option<&'a Shown>,
     pub(super) followed: Followed,
+    /// [`Rebuild::ticket`] of this run.
+    pub(super) ticket: String,
     pub(super) begun: &'a mut Option<Begun>,
 }
 
@@ -140,7 +143,8 @@ impl Operation for Begin<'_> {
             let Some(source) = &enrolled.enrolment.source else {
                 continue;
             };
-            let rebuild = rebuild(decision, reason, &fleet, &text);
+            let mut rebuild = rebuild(decision, reason, &fleet, &text);
+            rebuild.ticket.clone_from(&self.ticket);
             if let Some(change) = fleet.rebuild_requested(decision.name.as_str(), &rebuild) {
                 changes.push(change);
                 requests.push(Request {
@@ -234,6 +238,13 @@ impl Begin<'_> {
     }
 }
 
+/// A word that no other run has.
+pub(super) fn ticket() -> String {
+    // The keys of a new hasher are random.
+    let random = RandomState::new().build_hasher().finish();
+    format!("{random:016x}")
+}
+
 /// The verdict about an image, in one sentence.
 fn told(plan: &Plan, name: &ImageName) -> String {
     let text = plan.explain(name.as_str()).unwrap_or_default();
@@ -255,6 +266,7 @@ fn rebuild(decision: &Decision, reason: &str, fleet: &Fleet, now: &str) -> Rebui
         identity: identity.to_string(),
         reason: reason.to_owned(),
         requested_at: now.to_owned(),
+        ticket: String::new(),
         source_commit,
         bases: bases
             .map(|(base, digest)| (base.to_string(), digest.to_string()))
@@ -405,6 +417,7 @@ pub(super) fn follow(
             which: Which::Nothing,
             shown: None,
             followed: Followed::default(),
+            ticket: ticket(),
             begun: &mut begun,
         };
         operation::run(context, begin)?;
