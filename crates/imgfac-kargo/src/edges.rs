@@ -41,6 +41,13 @@ pub(crate) struct Fact {
     parent: Option<String>,
 }
 
+/// Whether a text of state has nothing in it that a digest has not: people may have written it, and
+/// Kargo may evaluate what it is given.
+fn is_like_a_digest(text: &str) -> bool {
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, ':' | '+' | '.' | '_' | '-');
+    text.contains(':') && text.chars().all(plain)
+}
+
 #[cfg(test)]
 impl Fact {
     /// A base of which only the key matters.
@@ -177,7 +184,7 @@ impl<'a> Ground<'a> {
                         hold: format!("{hold}m"),
                         parent,
                     },
-                    built_on: built_on.filter(|digest| !digest.is_empty()).cloned(),
+                    built_on: built_on.filter(|text| is_like_a_digest(text)).cloned(),
                     warehouse,
                     observe,
                 },
