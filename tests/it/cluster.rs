@@ -619,7 +619,7 @@ fn an_emergency_needs_a_reason_and_consent() {
     "#);
     for (arguments, part) in [
         (&["web", "--yes", "--cve", "CVE-1"][..], "CVE-2026-12345"),
-        (&["--yes"], "<NAME|--base <BASE>>"),
+        (&["--yes"], "<NAME|--base <BASE>|--all-affected>"),
         (
             &["web", "--reason", "again"],
             "cannot be used multiple times",
