@@ -298,7 +298,7 @@ fn an_answer_that_got_lost_starts_nothing_twice() {
     ] {
         let mut factory = Factory::new(false);
         factory.at("2026-11-09T00:00:00Z");
-        factory.github.trouble_start(trouble.clone());
+        factory.github.trouble_start(trouble);
         let outcome = factory.due();
         assert_eq!(factory.github.runs().len(), 1, "{trouble:?} {outcome}");
         factory.at("2026-11-09T00:30:00Z");
