@@ -238,3 +238,23 @@ fn graph(fleet: &Fleet<'_>) -> Graph {
     });
     Graph::new(fleet.settings, images, fleet.bases)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::is_like_a_digest;
+
+    #[test]
+    fn expressions_and_words_are_no_digests() {
+        for (text, expected) in [
+            ("sha256:0123abc", true),
+            ("sha512+b64:A_b-c.d", true),
+            ("", false),
+            ("latest", false),
+            ("${{ secret('x').token }}", false),
+            ("sha256:${{ 1 }}", false),
+            ("sha256:a\nb", false),
+        ] {
+            assert_eq!(is_like_a_digest(text), expected, "{text:?}");
+        }
+    }
+}
