@@ -1,6 +1,7 @@
 //! What `observe --all` asks registries, and what becomes of the answers.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use imgfac_model::{BaseName, Digest, Enrolment, ImageName, Reference, Repository};
 use imgfac_providers::{Options, Question, Registries, RegistryError};
@@ -8,6 +9,7 @@ use imgfac_state::{
     Change, Configuration, Fleet, ObserveError, OwnTag, Sighting, Subject, seen_tags,
 };
 
+use crate::clock::ProgramClock;
 use crate::external::{self, Failed};
 use crate::render;
 
@@ -102,7 +104,11 @@ impl Answers {
         let steps = questions.len() + external.len();
         let bar = render::progress_bar("Asking registries", steps, progress);
         let settings = &configuration.settings.registries;
-        let registries = Registries::new(settings, Options::default());
+        let options = Options {
+            clock: Arc::new(ProgramClock),
+            ..Options::default()
+        };
+        let registries = Registries::new(settings, options);
         let answers = registries.digests_of(&questions, &|| bar.inc(1));
         let sightings = registries.of_each(
             &external,

@@ -1,10 +1,12 @@
 //! The servers that build images, as the environment has them.
 
 use std::fs;
+use std::sync::Arc;
 
 use imgfac_providers::Secret;
 use imgfac_providers::ci::{Ci, CiSettings, GitHubIdentity, GitHubServer, GitLabServer};
 
+use crate::clock::ProgramClock;
 use crate::error::CliError;
 use crate::git::{first, host_of, variable};
 
@@ -13,7 +15,10 @@ use crate::git::{first, host_of, variable};
 /// A token is for the one server that issued it, as [`crate::git::from_environment`] has it. What
 /// people write into images.yaml never says where a token goes.
 pub(crate) fn from_environment() -> Result<Ci, CliError> {
-    let mut settings = CiSettings::default();
+    let mut settings = CiSettings {
+        clock: Arc::new(ProgramClock),
+        ..CiSettings::default()
+    };
     let server = first(&["GH_HOST", "GITHUB_SERVER_URL"], "https://github.com");
     let identity = match app()? {
         Some(app) => Some(app),

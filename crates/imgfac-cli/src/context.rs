@@ -42,15 +42,20 @@ impl Context<'_> {
 
     /// The time of this run, RFC 3339 in UTC, to the second; `IMGFAC_NOW` fixes it.
     pub(crate) fn now() -> Result<String, CliError> {
-        let now = match std::env::var("IMGFAC_NOW") {
-            Ok(text) if !text.is_empty() => text.parse().map_err(|_| {
-                CliError::usage("IMGFAC_NOW is not a time")
-                    .with_hint("write it like 2026-11-23T12:00:00Z")
-            })?,
-            // Empty counts as unset, as for the other variables.
-            _ => jiff::Timestamp::now(),
-        };
+        let now = Self::fixed_now()?.unwrap_or_else(jiff::Timestamp::now);
         let seconds = jiff::Timestamp::from_second(now.as_second()).map_err(CliError::failed)?;
         Ok(seconds.to_string())
+    }
+
+    /// The time that `IMGFAC_NOW` fixes, if it does.
+    pub(crate) fn fixed_now() -> Result<Option<jiff::Timestamp>, CliError> {
+        match std::env::var("IMGFAC_NOW") {
+            Ok(text) if !text.is_empty() => text.parse().map(Some).map_err(|_| {
+                CliError::usage("IMGFAC_NOW is not a time")
+                    .with_hint("write it like 2026-11-23T12:00:00Z")
+            }),
+            // Empty counts as unset, as for the other variables.
+            _ => Ok(None),
+        }
     }
 }

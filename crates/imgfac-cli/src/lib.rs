@@ -7,6 +7,7 @@ mod answers;
 mod args;
 mod base_status;
 mod ci;
+mod clock;
 mod cluster;
 mod commands;
 mod context;

@@ -1,13 +1,15 @@
 //! What an image that was just built stood on, as its registry knows.
 
 use std::collections::BTreeMap;
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::Duration;
 
 use imgfac_model::{Digest, Enrolment, Reference, Registry};
 use imgfac_providers::{DEFAULT_RETRY, Options, Registries, RegistryError, Retry};
 use imgfac_state::{Fleet, seen_digests, seen_tags};
+
+use crate::clock::ProgramClock;
 
 /// A job waits so long for it: what is recorded without it is good enough.
 const DEADLINE: Duration = Duration::from_secs(10);
@@ -47,6 +49,7 @@ pub(crate) fn options() -> Options {
             budget: Duration::from_secs(4),
             ..DEFAULT_RETRY
         },
+        clock: Arc::new(ProgramClock),
         ..Options::default()
     }
 }
