@@ -320,7 +320,7 @@ fn what_ci_refuses_has_failed_and_says_why() {
     --- stdout
       not started  base: HOST does not let us ask for workflow base.yml of acme/shop on main (401, "Bad credentials")
     hint: the token is wrong or too old: make a new one
-    Nothing is due.
+    1 not started.
     --- stderr
     "#);
     assert_eq!(factory.last_outcome("base").as_deref(), Some("failure"));

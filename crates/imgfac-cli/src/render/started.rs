@@ -59,6 +59,8 @@ pub(crate) struct StartedReport<'a> {
     /// Images of whose runs nothing could be found out.
     pub(crate) unknown: Vec<Why<'a>>,
     pub(crate) commit: Option<&'a CommitReport>,
+    /// How many runs still were under way when the wait for them ended; `None`: nobody waited.
+    pub(crate) open: Option<usize>,
     pub(crate) plan: &'a Plan,
 }
 
@@ -106,7 +108,8 @@ pub(crate) fn started(
     for it in &report.started {
         let Some(error) = it.error else {
             if !quiet {
-                let place = it.url.or(it.run).map(clean).unwrap_or_default();
+                let place = it.url.or(it.run).map(clean);
+                let place = place.unwrap_or_else(|| "its run is not known".to_owned());
                 let image = it.image;
                 writeln!(
                     out,
@@ -184,11 +187,13 @@ fn carries(it: &Started<'_>) -> String {
 
 /// What happened and what is next, in one line.
 fn summary(report: &StartedReport<'_>) -> String {
-    let started = report
-        .started
-        .iter()
-        .filter(|it| it.error.is_none())
-        .count();
+    let asked = |what: fn(&Started<'_>) -> bool| {
+        let asked = report.started.iter();
+        asked.filter(|it| what(it)).count()
+    };
+    let started = asked(|it| it.error.is_none());
+    let unclear = asked(|it| it.error.is_some() && it.unclear);
+    let not_started = asked(|it| it.error.is_some() && !it.unclear) + report.refused.len();
     let mut parts = Vec::new();
     if started > 0 {
         parts.push(format!(
@@ -196,17 +201,26 @@ fn summary(report: &StartedReport<'_>) -> String {
             count(started, "rebuild")
         ));
     }
+    for (number, word) in [(not_started, "not started"), (unclear, "not clear")] {
+        if number > 0 {
+            parts.push(format!("{number} {word}"));
+        }
+    }
     if !report.ended.is_empty() {
         parts.push(format!("{} ended", count(report.ended.len(), "run")));
     }
     let running = report.plan.images.iter();
     let running = running.filter(|it| matches!(it.status, Status::InFlight { .. }));
-    let running = running.count();
+    let running = report.open.unwrap_or_else(|| running.count());
     if running > 0 {
         parts.push(format!("{running} under way"));
     }
     if parts.is_empty() {
-        parts.push("Nothing is due".to_owned());
+        // Runs may have been asked about only.
+        parts.push(match report.plan.due().len() {
+            0 => "Nothing is due".to_owned(),
+            due => format!("{due} due, and none of these was asked for"),
+        });
     }
     let next = match report.plan.wakes_at {
         Some(at) => format!("; time alone changes nothing before {at}"),

@@ -6,7 +6,7 @@ use imgfac_state::Attempt;
 use super::RebuildArgs;
 use super::follow::{Followed, Outcome};
 use super::shown::Shown;
-use super::start::{self, Answer, Begin, Begun, Confirm, Which};
+use super::start::{self, Answer, Awaited, Begin, Begun, Confirm, Which};
 use crate::args::Format;
 use crate::ci;
 use crate::commands::operation;
@@ -55,13 +55,16 @@ pub(super) fn begin(
     bar.finish_and_clear();
     let confirmed = confirm(context, args, &begun, &answers);
     let followed = match (&confirmed, args.follow) {
-        (Ok(()), true) => start::follow(context, &ci, &args.publish, args.follow_timeout)?,
-        _ => Vec::new(),
+        (Ok(()), true) => {
+            let awaited = start::follow(context, &ci, &args.publish, args.follow_timeout)?;
+            Some(awaited)
+        }
+        _ => None,
     };
     if begun.tells {
         tell(context, &args.publish);
     }
-    let report = report(&begun, &answers, followed);
+    let report = report(&begun, &answers, followed.as_ref());
     match args.format.format {
         Format::Json => render::json(context.out, &report.to_json())?,
         Format::Text => render::started(context.out, &report, context.quiet)?,
@@ -103,7 +106,7 @@ fn confirm(
 fn report<'a>(
     begun: &'a Begun,
     answers: &'a [Answer],
-    followed: Vec<Outcome>,
+    followed: Option<&'a Awaited>,
 ) -> StartedReport<'a> {
     let started = begun.requests.iter().zip(answers).map(|(request, answer)| {
         let rebuild = &request.rebuild;
@@ -130,7 +133,10 @@ fn report<'a>(
     });
     let before = begun.news.ended.iter().map(ended);
     let mut ended: Vec<EndedRun> = before.collect();
-    ended.extend(followed.iter().map(self::ended));
+    let later = followed.iter().flat_map(|it| &it.ended);
+    ended.extend(later.map(self::ended));
+    // What was known last counts.
+    let unknown = followed.map_or(&begun.news.unknown, |it| &it.unknown);
     StartedReport {
         started: started.collect(),
         refused: begun
@@ -142,13 +148,12 @@ fn report<'a>(
             })
             .collect(),
         ended,
-        unknown: begun
-            .news
-            .unknown
+        unknown: unknown
             .iter()
             .map(|(Attempt { image, .. }, why)| Why { image, why })
             .collect(),
         commit: begun.commit.as_ref(),
+        open: followed.map(|it| it.open),
         plan: &begun.plan,
     }
 }

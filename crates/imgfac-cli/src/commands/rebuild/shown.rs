@@ -72,8 +72,11 @@ impl Shown {
         read.map_err(|error| failed(error.to_string()))?;
         let document: Document = serde_json::from_slice(&text)
             .map_err(|error| failed(format!("this is no plan: {error}")))?;
+        // Too little of an identity would be the beginning of any.
+        let Self { id, .. } = Self::by_id(&document.plan)
+            .map_err(|_| failed("this is no plan: its identity is none".to_owned()))?;
         Ok(Self {
-            id: document.plan.clone(),
+            id,
             document: Some(document),
         })
     }

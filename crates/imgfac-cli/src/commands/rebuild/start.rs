@@ -8,6 +8,7 @@ use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::time::{Duration, Instant};
 
 use imgfac_model::{ImageName, RebuildThrough, Source};
+use imgfac_providers::Clock as _;
 use imgfac_providers::ci::{Ci, RunRef};
 use imgfac_rebuild::{Block, Decision, Identity, Plan, Status};
 use imgfac_state::{
@@ -18,6 +19,7 @@ use imgfac_state::{
 use super::follow::{Followed, News, Outcome, Told};
 use super::plan::{ours, plan, to_time};
 use super::shown::Shown;
+use crate::clock::ProgramClock;
 use crate::commands::operation::{self, Applied, Operation, Round};
 use crate::commands::publish::PublishArgs;
 use crate::context::Context;
@@ -399,14 +401,25 @@ impl Operation for Confirm<'_> {
     }
 }
 
+/// What runs came to that were waited for.
+#[derive(Default)]
+pub(super) struct Awaited {
+    pub(super) ended: Vec<Outcome>,
+    /// Those about which nothing could be found out in the end, and why.
+    pub(super) unknown: Vec<(Attempt, String)>,
+    /// How many had not ended when the time was over.
+    pub(super) open: usize,
+}
+
 /// Follows runs until all of them have ended, or for so long.
 pub(super) fn follow(
     context: &mut Context<'_>,
     ci: &Ci,
     publish: &PublishArgs,
     limit: Duration,
-) -> Result<Vec<Outcome>, CliError> {
+) -> Result<Awaited, CliError> {
     let started = Instant::now();
+    let mut waited = Duration::ZERO;
     let mut wait = Duration::from_secs(5);
     let mut ended = Vec::new();
     loop {
@@ -423,11 +436,16 @@ pub(super) fn follow(
         operation::run(context, begin)?;
         let news = begun.map(|begun| begun.news).unwrap_or_default();
         ended.extend(news.ended);
-        if news.open == 0 || started.elapsed() + wait > limit {
-            return Ok(ended);
+        if news.open == 0 || started.elapsed().max(waited) + wait > limit {
+            return Ok(Awaited {
+                ended,
+                unknown: news.unknown,
+                open: news.open,
+            });
         }
         tracing::info!(open = news.open, "waiting for runs to end");
-        std::thread::sleep(wait);
+        ProgramClock.sleep(wait);
+        waited += wait;
         wait = (wait * 2).min(Duration::from_secs(60));
     }
 }
