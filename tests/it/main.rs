@@ -30,6 +30,8 @@ mod options;
 mod page;
 mod predecessor;
 mod rebuild;
+mod rebuild_due;
+mod rebuild_plan;
 mod registry;
 mod round_trip;
 mod shop;
@@ -37,9 +39,18 @@ mod status;
 mod sync;
 mod synth;
 
-use imgfac_tests::Sandbox;
+use std::path::Path;
+
+use imgfac_tests::{Built, Plant, Sandbox};
 
 /// A sandbox for the program under test.
 fn sandbox() -> Sandbox {
     Sandbox::new(env!("CARGO_BIN_EXE_imgfac-under-test"))
+}
+
+/// A factory without a cluster, at the start of 2026-11-01, and the servers that it works with.
+fn plant(push: bool, images: &[Built<'_>], settings: &str) -> Plant {
+    let contract = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    let now = "2026-11-01T00:00:00Z";
+    Plant::new(sandbox(), contract, push, images, settings, now)
 }

@@ -66,6 +66,8 @@ pub(crate) enum Reply {
     Empty(u16),
     /// A refusal with headers.
     Headers(u16, Vec<(&'static str, String)>, Value),
+    /// Any content, with headers.
+    Text(u16, Vec<(&'static str, String)>, String),
     HangUp,
     Silence,
 }
@@ -73,9 +75,10 @@ pub(crate) enum Reply {
 impl Reply {
     pub(crate) fn status(&self) -> Option<u16> {
         match self {
-            Self::Json(status, _) | Self::Empty(status) | Self::Headers(status, ..) => {
-                Some(*status)
-            }
+            Self::Json(status, _)
+            | Self::Empty(status)
+            | Self::Headers(status, ..)
+            | Self::Text(status, ..) => Some(*status),
             Self::HangUp | Self::Silence => None,
         }
     }
@@ -149,15 +152,23 @@ fn exchange(mut stream: &TcpStream, answer: &dyn Fn(&CiRequest) -> Reply) -> std
         Reply::Json(status, body) => (status, Vec::new(), body.to_string()),
         Reply::Empty(status) => (status, Vec::new(), String::new()),
         Reply::Headers(status, headers, body) => (status, headers, body.to_string()),
+        Reply::Text(status, headers, body) => (status, headers, body),
     };
     let mut text = format!("HTTP/1.1 {status} X\r\nConnection: close\r\n");
+    let typed = headers.iter().any(|(name, _)| *name == "Content-Type");
     for (name, value) in headers {
         text += &format!("{name}: {value}\r\n");
     }
     if status != 204 {
-        let length = body.len();
-        text += &format!("Content-Type: application/json\r\nContent-Length: {length}\r\n");
+        text += &format!("Content-Length: {}\r\n", body.len());
     }
+    if status != 204 && !typed {
+        text += "Content-Type: application/json\r\n";
+    }
+    let body = match request.method.as_str() {
+        "HEAD" => "",
+        _ => &body,
+    };
     stream.write_all(format!("{text}\r\n{body}").as_bytes())
 }
 

@@ -68,6 +68,8 @@ struct State {
     /// Tokens of installations, with their repository.
     issued: BTreeMap<String, String>,
     old: bool,
+    /// After so many looks at runs the run ends with this.
+    ends: Option<(u64, usize, String)>,
 }
 
 #[derive(Debug)]
@@ -154,14 +156,13 @@ impl FakeGitHub {
         self.change(id, "completed", Some(conclusion));
     }
 
+    /// Lets a run end by itself, when runs have been looked at so many times from now on.
+    pub fn finish_after(&self, id: u64, looks: usize, conclusion: &str) {
+        lock(&self.state).ends = Some((id, looks, conclusion.to_owned()));
+    }
+
     fn change(&self, id: u64, status: &str, conclusion: Option<&str>) {
-        let mut state = lock(&self.state);
-        let now = state.now();
-        let run = state.runs.iter_mut().find(|run| run.id == id);
-        let run = run.expect("there is such a run");
-        status.clone_into(&mut run.status);
-        run.conclusion = conclusion.map(str::to_owned);
-        run.updated = now;
+        lock(&self.state).change(id, status, conclusion);
     }
 
     /// All runs, the oldest first.
@@ -184,6 +185,15 @@ impl FakeGitHub {
 }
 
 impl State {
+    fn change(&mut self, id: u64, status: &str, conclusion: Option<&str>) {
+        let now = self.now();
+        let run = self.runs.iter_mut().find(|run| run.id == id);
+        let run = run.expect("there is such a run");
+        status.clone_into(&mut run.status);
+        run.conclusion = conclusion.map(str::to_owned);
+        run.updated = now;
+    }
+
     fn now(&self) -> Timestamp {
         let now = self.now.unwrap_or_else(Timestamp::now);
         // GitHub knows whole seconds.
@@ -255,6 +265,7 @@ impl State {
                     }
                     ["workflows", file, "runs"] => self.list(&repo, file, request),
                     ["runs", id] => {
+                        self.looked();
                         let run = self
                             .runs
                             .iter()
@@ -268,6 +279,16 @@ impl State {
                 }
             }
             _ => Reply::refusal(401, "Bad credentials"),
+        }
+    }
+
+    fn looked(&mut self) {
+        let Some((id, looks, conclusion)) = self.ends.take() else {
+            return;
+        };
+        match looks.saturating_sub(1) {
+            0 => self.change(id, "completed", Some(&conclusion)),
+            left => self.ends = Some((id, left, conclusion)),
         }
     }
 
