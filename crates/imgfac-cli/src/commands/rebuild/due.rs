@@ -154,7 +154,7 @@ fn report<'a>(
             .collect(),
         commit: begun.commit.as_ref(),
         open: followed.map(|it| it.open),
-        plan: &begun.plan,
+        plan: (followed.and_then(|it| it.plan.as_ref())).unwrap_or(&begun.plan),
     }
 }
 

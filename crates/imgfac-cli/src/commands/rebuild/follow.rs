@@ -281,10 +281,7 @@ impl Open<'_> {
             None if self.was_built_since(fleet, requested) => {
                 self.succeeded(configuration, fleet, now, None)
             }
-            _ if lost => {
-                let hours = limit.as_hours();
-                self.failed(now, &format!("it did not end within {hours} hours"), None)
-            }
+            _ if lost => self.failed(now, &format!("it did not end within {limit:#}"), None),
             _ => match found {
                 Some(run) => Answer::Runs(run),
                 None => Answer::Open,

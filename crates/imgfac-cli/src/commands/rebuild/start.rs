@@ -409,6 +409,8 @@ pub(super) struct Awaited {
     pub(super) unknown: Vec<(Attempt, String)>,
     /// How many had not ended when the time was over.
     pub(super) open: usize,
+    /// What is decided since.
+    pub(super) plan: Option<Plan>,
 }
 
 /// Follows runs until all of them have ended, or for so long.
@@ -434,13 +436,17 @@ pub(super) fn follow(
             begun: &mut begun,
         };
         operation::run(context, begin)?;
-        let news = begun.map(|begun| begun.news).unwrap_or_default();
+        let (news, plan) = match begun {
+            Some(begun) => (begun.news, Some(begun.plan)),
+            None => Default::default(),
+        };
         ended.extend(news.ended);
         if news.open == 0 || started.elapsed().max(waited) + wait > limit {
             return Ok(Awaited {
                 ended,
                 unknown: news.unknown,
                 open: news.open,
+                plan,
             });
         }
         tracing::info!(open = news.open, "waiting for runs to end");
