@@ -34,7 +34,7 @@ fn sandbox() -> Sandbox {
 
 /// A `git` that stands before the real one: it counts its calls, and at one of them kills the
 /// program that called it, before or after Git did its work.
-const KILLER: &str = r#"#!/bin/sh
+pub(crate) const KILLER: &str = r#"#!/bin/sh
 n=$(($(cat "$CALLS") + 1))
 echo $n > "$CALLS"
 if test "$n" = "$KILL_AT"; then
@@ -60,7 +60,7 @@ fn real_git() -> String {
 }
 
 /// Puts a script before Git for the runs of a command.
-fn put_before_git(sandbox: &Sandbox, command: &mut Command, script: &str) {
+pub(crate) fn put_before_git(sandbox: &Sandbox, command: &mut Command, script: &str) {
     sandbox.write("wrapped/git", script);
     let git = sandbox.path().join("wrapped/git");
     std::fs::set_permissions(&git, PermissionsExt::from_mode(0o755)).unwrap();

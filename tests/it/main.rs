@@ -31,6 +31,7 @@ mod page;
 mod predecessor;
 mod rebuild;
 mod rebuild_due;
+mod rebuild_faults;
 mod rebuild_follow;
 mod rebuild_plan;
 mod registry;

@@ -16,6 +16,7 @@ pub struct FakeHook {
 
 #[derive(Debug, Default)]
 struct State {
+    requests: Vec<CiRequest>,
     done: Vec<CiRequest>,
     reply: Value,
     status: Value,
@@ -62,6 +63,12 @@ impl FakeHook {
         lock(&self.state).troubles.push_back(trouble);
     }
 
+    /// All requests, done or not, the oldest first.
+    #[must_use]
+    pub fn requests(&self) -> Vec<CiRequest> {
+        lock(&self.state).requests.clone()
+    }
+
     /// The bodies of all requests that were done, the oldest first.
     ///
     /// # Panics
@@ -78,6 +85,7 @@ impl FakeHook {
 
 impl State {
     fn answer(&mut self, request: &CiRequest) -> Reply {
+        self.requests.push(request.clone());
         if request.method == "GET" {
             return Reply::Json(200, self.status.clone());
         }
