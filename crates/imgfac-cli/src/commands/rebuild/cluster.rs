@@ -14,14 +14,12 @@ use crate::commands::synth::manifests;
 use crate::context::Context;
 use crate::error::CliError;
 use crate::factory::Factory;
-use crate::fleet_graph;
 use crate::render::{self, RebuildOutcome, RebuildReport};
 
 /// An image that is to be rebuilt.
 struct Target {
     name: ImageName,
     criticality: Criticality,
-    wave: usize,
     /// What starts it, or why nothing can.
     trigger: Result<Trigger, String>,
 }
@@ -107,28 +105,18 @@ pub(super) fn run(
 fn targets(context: &mut Context<'_>, wanted: &Wanted) -> Result<Vec<Target>, CliError> {
     let Wanted { factory, fleet, .. } = wanted;
     let images = &factory.configuration.images;
-    let graph = fleet_graph::graph(&factory.configuration, fleet);
     // What is wrong elsewhere is no news now.
     let mut nowhere = std::io::sink();
     let manifests = manifests(&mut context.silent(&mut nowhere), factory, fleet)?;
     let mut triggers = triggers(&manifests, wanted.first.as_deref());
-    let mut targets: Vec<Target> = wanted
-        .images
-        .iter()
-        .map(|name| Target {
-            criticality: images[name].enrolment.criticality,
-            wave: graph
-                .image(name.as_str())
-                .and_then(|index| graph.order().wave(index))
-                .unwrap_or_default(),
-            trigger: triggers
-                .remove(name)
-                .ok_or_else(|| why_not(factory, fleet, &manifests, name)),
-            name: name.clone(),
-        })
-        .collect();
-    targets.sort_by(|a, b| (a.criticality, a.wave, &a.name).cmp(&(b.criticality, b.wave, &b.name)));
-    Ok(targets)
+    let targets = emergency::in_order(wanted).into_iter().map(|name| Target {
+        criticality: images[name].enrolment.criticality,
+        trigger: triggers
+            .remove(name)
+            .ok_or_else(|| why_not(factory, fleet, &manifests, name)),
+        name: name.clone(),
+    });
+    Ok(targets.collect())
 }
 
 /// What starts the rebuild of each image. The Warehouse `first` comes first, where it is one of

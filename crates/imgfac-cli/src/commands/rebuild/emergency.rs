@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::io::{BufRead, IsTerminal as _};
 
 use imgfac_kargo::{Purpose, resource_name};
-use imgfac_model::{ImageName, RebuildThrough, exit};
+use imgfac_model::{ImageName, RebuildThrough, Rebuilds, exit};
 use imgfac_state::{AUDIT, AskedEmergency, Files, Fleet};
 use jiff::{SignedDuration, Timestamp};
 
@@ -63,21 +63,7 @@ pub(super) fn run(
         actor: actor(),
         vulnerabilities: args.vulnerabilities.clone(),
     };
-    let allowed = &factory.configuration.settings.rebuilds.emergency_actors;
-    if !allowed.is_empty()
-        && !allowed
-            .iter()
-            .any(|it| it.eq_ignore_ascii_case(&asked.actor))
-    {
-        let who = match asked.actor.as_str() {
-            "" => "nobody knows who asks".to_owned(),
-            actor => format!("{actor} may not ask for an emergency"),
-        };
-        return Err(CliError::failed(format!(
-            "{who}: emergencyActors in imgfac.yaml names who may"
-        ))
-        .with_hint("GITHUB_ACTOR, GITLAB_USER_LOGIN or USER says who asks"));
-    }
+    may_ask(&asked, &factory.configuration.settings.rebuilds)?;
     let wanted = Wanted {
         partial: args.names.is_empty() && !unreadable.is_empty(),
         factory,
@@ -90,6 +76,26 @@ pub(super) fn run(
         RebuildThrough::Kargo => cluster::run(context, args, &wanted),
         RebuildThrough::Ci => through_ci(context, args, &wanted),
     }
+}
+
+/// Refuses whom the settings do not name.
+///
+/// What is pushed is decided by the settings of the branch, which are not those of the folder: who
+/// asks could have edited these.
+pub(super) fn may_ask(asked: &AskedEmergency, settings: &Rebuilds) -> Result<(), CliError> {
+    let allowed = &settings.emergency_actors;
+    let named = |it: &String| it.eq_ignore_ascii_case(&asked.actor);
+    if allowed.is_empty() || allowed.iter().any(named) {
+        return Ok(());
+    }
+    let who = match asked.actor.as_str() {
+        "" => "nobody knows who asks".to_owned(),
+        actor => format!("{actor} may not ask for an emergency"),
+    };
+    Err(CliError::failed(format!(
+        "{who}: emergencyActors in imgfac.yaml names who may"
+    ))
+    .with_hint("GITHUB_ACTOR, GITLAB_USER_LOGIN or USER says who asks"))
 }
 
 /// Who asks: the name that CI gives, else that of the login; empty when nobody knows.
@@ -163,12 +169,12 @@ fn through_ci(
 ) -> Result<u8, CliError> {
     let images = &wanted.factory.configuration.images;
     let mut rows = Vec::new();
-    let mut ours = BTreeSet::new();
-    for name in &wanted.images {
+    let mut possible = 0;
+    for name in in_order(wanted) {
         let enrolment = &images[name].enrolment;
         let what = match &enrolment.source {
             Some(source) => {
-                ours.insert(name.clone());
+                possible += 1;
                 format!("{} of {}", source.provider, source.repo)
             }
             None => "not possible: it has no source, so others build it".to_owned(),
@@ -176,24 +182,47 @@ fn through_ci(
         let criticality = enrolment.criticality.to_string();
         rows.push(vec![name.to_string(), criticality, what]);
     }
-    if ours.is_empty() {
+    if possible == 0 {
         return Err(CliError::failed(
             "none of these images is built by us: they have no source",
         ));
     }
     if args.dry_run {
-        for line in render::columns(&rows) {
-            writeln!(context.out, "  would start  {line}")?;
+        for (name, line) in in_order(wanted).into_iter().zip(render::columns(&rows)) {
+            let word = match images[name].enrolment.source {
+                Some(_) => "would start ",
+                None => "cannot start",
+            };
+            writeln!(context.out, "  {word}  {line}")?;
         }
         return Ok(exit::DONE);
     }
-    consent(context, args, wanted, "through CI", &rows, ours.len())?;
-    let code = due::begin(context, args, Which::Emergency(&wanted.asked, &ours))?;
-    let whole = ours.len() == wanted.images.len() && !wanted.partial;
+    consent(context, args, wanted, "through CI", &rows, possible)?;
+    let code = due::begin(
+        context,
+        args,
+        Which::Emergency(&wanted.asked, &wanted.images),
+    )?;
     Ok(match code {
-        exit::DONE if !whole => exit::PARTLY,
+        exit::DONE if wanted.partial => exit::PARTLY,
         code => code,
     })
+}
+
+/// The images that are meant, in the order in which they are rebuilt: the most critical first, then
+/// parents before children.
+pub(super) fn in_order(wanted: &Wanted) -> Vec<&ImageName> {
+    let Wanted { factory, fleet, .. } = wanted;
+    let graph = fleet_graph::graph(&factory.configuration, fleet);
+    let place = |name: &ImageName| {
+        let index = graph.image(name.as_str());
+        let wave = index.and_then(|index| graph.order().wave(index));
+        let criticality = factory.configuration.images[name].enrolment.criticality;
+        (criticality, wave.unwrap_or_default(), name.clone())
+    };
+    let mut names: Vec<&ImageName> = wanted.images.iter().collect();
+    names.sort_by_cached_key(|name| place(name));
+    names
 }
 
 /// Asks a person, who sees what will happen. Where nobody can answer, `--yes` must have.
@@ -293,9 +322,10 @@ impl Operation for Record<'_> {
     fn apply<F: Files>(
         &mut self,
         _: &mut Context<'_>,
-        _: &mut Factory<F>,
+        factory: &mut Factory<F>,
         _: Round<'_>,
     ) -> Result<Applied<()>, CliError> {
+        may_ask(self.asked, &factory.configuration.settings.rebuilds)?;
         Ok(Applied {
             outcome: (),
             changes: Vec::new(),

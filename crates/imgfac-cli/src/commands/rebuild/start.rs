@@ -16,6 +16,7 @@ use imgfac_state::{
     RebuildOutcome,
 };
 
+use super::emergency;
 use super::follow::{Followed, News, Outcome, Told};
 use super::plan::{ours, plan, to_time};
 use super::shown::Shown;
@@ -111,6 +112,9 @@ impl Operation for Begin<'_> {
         let configuration = &factory.configuration;
         match &self.which {
             Which::Named(names) => ours(configuration, names)?,
+            Which::Emergency(asked, _) => {
+                emergency::may_ask(asked, &configuration.settings.rebuilds)?;
+            }
             Which::Due
                 if configuration.settings.rebuilds.through == Some(RebuildThrough::Kargo) =>
             {
@@ -133,7 +137,10 @@ impl Operation for Begin<'_> {
         if let Which::Emergency(asked, images) = &self.which {
             let names: Vec<&str> = images.iter().map(|name| name.as_str()).collect();
             for name in &names {
-                changes.extend(fleet.emergency_asked(name, asked));
+                let enrolled = configuration.images.get(*name);
+                if enrolled.is_some_and(|it| it.enrolment.is_managed()) {
+                    changes.extend(fleet.emergency_asked(name, asked));
+                }
             }
             files.push(asked.record(&names));
         }
@@ -206,7 +213,10 @@ impl Begin<'_> {
                 let due = due.filter(|it| images.contains(&it.name));
                 let due: Vec<_> = due.map(|it| (it, it.status.reason())).collect();
                 let refused = images.iter().filter_map(|name| {
-                    let decision = plan.image(name.as_str())?;
+                    let Some(decision) = plan.image(name.as_str()) else {
+                        let why = format!("{name} has no source, so others build it.");
+                        return Some((name.clone(), why));
+                    };
                     let is_due = matches!(decision.status, Status::Due { .. });
                     (!is_due).then(|| (name.clone(), told(plan, name)))
                 });
