@@ -637,3 +637,66 @@ fn an_emergency_needs_a_reason_and_consent() {
     }
     assert!(server.api().log.is_empty(), "nothing was asked for");
 }
+
+/// What is on record of emergencies.
+fn audit(sandbox: &Sandbox) -> Vec<String> {
+    let files = sandbox.files().into_iter();
+    let files = files.filter(|(path, _)| path.starts_with("factory/state/audit/"));
+    files.map(|(_, (_, text))| text).collect()
+}
+
+#[test]
+fn an_emergency_is_on_record_before_anything_is_asked_for() {
+    let server = ApiServer::start(FakeApi::new());
+    let (sandbox, rebuild) = rebuilding(&server);
+    let folder = sandbox.path().join("factory/state/audit");
+    let (send, recorded) = std::sync::mpsc::channel();
+    server.api().trouble("POST", "/promotions", 1, move || {
+        let files = std::fs::read_dir(&folder).map(Iterator::count);
+        let _ = send.send(files.unwrap_or_default());
+        Trouble::Answer(Answer::status(403, "Forbidden", "no"))
+    });
+    let refused = rebuild(&sandbox, &["web", "--cve=CVE-2026-12345", "--yes"]);
+    assert_eq!(refused.code, 1, "{refused}");
+    assert_eq!(recorded.try_recv(), Ok(1));
+    let [record] = audit(&sandbox).try_into().unwrap();
+    assert_snapshot!(record, @r#"
+    # An emergency: who asked, why, and for which images. Written once, never changed.
+    askedAt: "2026-11-23T12:00:00Z"
+    reason: zlib is broken
+    vulnerabilities:
+      - CVE-2026-12345
+    images:
+      - web
+    "#);
+    // Trying it out is no emergency.
+    assert_eq!(rebuild(&sandbox, &["web", "--dry-run"]).code, 0);
+    assert_eq!(audit(&sandbox).len(), 1);
+
+    // What cannot be put on record is not asked for.
+    std::fs::remove_dir_all(sandbox.path().join("factory/state/audit")).unwrap();
+    sandbox.write("factory/state/audit", "no folder");
+    server.api().log.clear();
+    let outcome = rebuild(&sandbox, &["web", "--yes"]);
+    assert_eq!(outcome.code, 1, "{outcome}");
+    assert!(server.api().log.is_empty(), "{outcome}");
+}
+
+#[test]
+fn who_may_not_ask_asks_no_cluster() {
+    let server = ApiServer::start(FakeApi::new());
+    let (sandbox, rebuild) = rebuilding(&server);
+    let settings = sandbox.read("factory/imgfac.yaml");
+    let actors = "rebuilds: {emergencyActors: [alice]}\n";
+    sandbox.write("factory/imgfac.yaml", format!("{settings}{actors}"));
+    server.api().log.clear();
+    assert_snapshot!(rebuild(&sandbox, &["web", "--yes"]), @"
+    exit 1
+    --- stdout
+    --- stderr
+    error: nobody knows who asks: emergencyActors in imgfac.yaml names who may
+    hint: GITHUB_ACTOR, GITLAB_USER_LOGIN or USER says who asks
+    ");
+    assert!(server.api().log.is_empty());
+    assert_eq!(audit(&sandbox), [""; 0]);
+}

@@ -197,6 +197,13 @@ impl Plant {
     #[must_use]
     pub fn command(&self, arguments: &[&str]) -> Command {
         let mut arguments = arguments.to_vec();
+        if self.push && arguments.contains(&"--emergency") {
+            // A person works in a checkout.
+            arguments.push("--push");
+            let mut command = self.in_checkout(&arguments);
+            self.authorise(&mut command);
+            return command;
+        }
         let reads = |it: &&str| matches!(*it, "status" | "check" | "--explain" | "--plan");
         let writes = !arguments.iter().any(reads) && arguments != ["rebuild"];
         if self.push && writes {
@@ -208,11 +215,29 @@ impl Plant {
             ]);
         } else if self.push {
             // What only reads has no clone of its own.
-            let _ = std::fs::remove_dir_all(self.sandbox.path().join("read"));
-            let from = "https://github.com/acme/state.git";
-            self.sandbox.git(".", &["clone", "--quiet", from, "read"]);
+            let mut command = self.in_checkout(&arguments);
+            self.authorise(&mut command);
+            return command;
         }
         let mut command = self.sandbox.command(&arguments);
+        self.authorise(&mut command);
+        if !self.push {
+            command.env("IMGFAC_DIRECTORY", "factory");
+        }
+        command
+    }
+
+    /// The program in a fresh checkout of the state, in the folder `read`.
+    fn in_checkout(&self, arguments: &[&str]) -> Command {
+        let _ = std::fs::remove_dir_all(self.sandbox.path().join("read"));
+        let from = "https://github.com/acme/state.git";
+        self.sandbox.git(".", &["clone", "--quiet", from, "read"]);
+        let mut command = self.sandbox.command(arguments);
+        command.env("IMGFAC_DIRECTORY", "read/factory");
+        command
+    }
+
+    fn authorise(&self, command: &mut Command) {
         command
             .env_remove("IMGFAC_OFFLINE")
             .env("GITHUB_TOKEN", TOKEN)
@@ -224,12 +249,6 @@ impl Plant {
                 "CI_API_V4_URL",
                 format!("http://{}/api/v4", self.gitlab.host()),
             );
-        match (self.push, writes) {
-            (false, _) => command.env("IMGFAC_DIRECTORY", "factory"),
-            (true, false) => command.env("IMGFAC_DIRECTORY", "read/factory"),
-            (true, true) => &mut command,
-        };
-        command
     }
 
     /// Runs the program; what it says is [`Plant::shown`].
