@@ -1,12 +1,12 @@
 //! What a rebuild is decided from: configuration and state, as `imgfac-rebuild` takes them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use imgfac_graph::Graph;
 use imgfac_model::{BaseState, Digest, ImageName, Platform, Rebuilds, Reference, Source};
 use imgfac_rebuild::{Base, Caps, Fleet, Identity, Image, Outcome, Policy, Run, Sighting};
 use imgfac_state::{
-    Configuration, OwnTag, Rebuild, RebuildOutcome, SeenDigest, Stored, asked_emergency,
+    Configuration, Fields, OwnTag, Rebuild, RebuildOutcome, SeenDigest, Stored, asked_emergency,
     pending_since, rebuilds, seen_digests, seen_tags,
 };
 use jiff::{SignedDuration, Timestamp};
@@ -173,6 +173,10 @@ fn of_own_tag(fleet: &imgfac_state::Fleet, own: &OwnTag) -> Vec<Sighting> {
     };
     let seen = seen_tags(rest).remove(&own.tag).unwrap_or_default();
     let mut sightings = sightings(&seen, None);
+    let refused = refused(rest);
+    // The first one is no update in any case, and says that somebody looked.
+    let mut first = true;
+    sightings.retain(|it| std::mem::take(&mut first) || !refused.contains(&it.digest));
     let built_at = state.last_built.as_deref().and_then(time);
     if let Some(built) = state.current_digest.as_deref().and_then(digest) {
         let news = match sightings.last() {
@@ -188,6 +192,24 @@ fn of_own_tag(fleet: &imgfac_state::Fleet, own: &OwnTag) -> Vec<Sighting> {
         }
     }
     sightings
+}
+
+/// What rebuilds pushed that count as failed, since it does not stand on what was asked for. Nothing is
+/// to be built on it, although the tag points at it.
+fn refused(rest: &Fields) -> BTreeSet<Digest> {
+    let mut refused = BTreeSet::new();
+    for rebuild in rebuilds(rest) {
+        let Some(pushed) = rebuild.digest.as_deref().and_then(digest) else {
+            continue;
+        };
+        match rebuild.outcome {
+            RebuildOutcome::Failure => drop(refused.insert(pushed)),
+            // A build that gives the same again may be right by then.
+            RebuildOutcome::Success => drop(refused.remove(&pushed)),
+            RebuildOutcome::Requested | RebuildOutcome::Running => {}
+        }
+    }
+    refused
 }
 
 /// Digests with the times of their first sight. Where nobody recorded it, it counts as seen when
