@@ -285,3 +285,48 @@ fn a_gitlab_and_a_webhook_build_too() {
     assert_eq!(plant.outcomes("lab"), ["success"]);
     assert_eq!(plant.outcomes("hook"), ["running"]);
 }
+
+#[test]
+fn a_person_starts_what_nothing_speaks_against() {
+    let mut plant = crate::plant(true, &[on("other", "FROM scratch\n"), on("web", NODE)], "");
+    plant.moves("lib/node:22", "first");
+    plant.moves("lib/node:22", "second");
+    let waits = plant.run(&["rebuild", "web"]);
+    assert_eq!((waits.code, plant.started().len()), (3, 0));
+    assert_snapshot!(waits, @"
+    exit 3
+    --- stdout
+      not started  web waits until 2026-11-08T00:00:00Z, which is 7d from now.
+    1 not started; time alone changes nothing before 2026-11-08T00:00:00Z.
+    --- stderr
+    ");
+    // One that lacks nothing may be wanted all the same, and stops no other.
+    let told = plant.run(&["rebuild", "web", "other"]);
+    assert_eq!(
+        (told.code, plant.started()),
+        (3, vec!["other".to_owned()]),
+        "{told}"
+    );
+    let again = plant.run(&["rebuild", "other"]);
+    assert_eq!((again.code, plant.started().len()), (3, 1), "{again}");
+    plant.pass("7d");
+    plant.ends("other", "success");
+    plant.good(&["rebuild", "web"]);
+    assert_eq!(plant.started(), ["other", "web"]);
+}
+
+#[test]
+fn a_digest_in_quarantine_is_built_on_by_nobody() {
+    let mut plant = crate::plant(false, &[on("web", NODE)], "");
+    plant.moves("lib/node:22", "first");
+    let bad = plant.moves("lib/node:22", "second");
+    plant.pass("7d");
+    plant.set_settings(&format!("rebuilds: {{quarantine: ['{bad}']}}\n"));
+    assert_eq!(plant.reasons(), "web quarantined");
+    plant.good(&["rebuild", "--due"]);
+    assert_eq!(plant.run(&["rebuild", "web"]).code, 3);
+    assert_eq!(plant.started(), [""; 0]);
+    // A later one takes its place, and waits for itself.
+    plant.moves("lib/node:22", "third");
+    assert_eq!(plant.reasons(), "web delay");
+}

@@ -367,3 +367,56 @@ fn a_webhook_without_status_is_done_once_its_build_is_seen() {
         "{told}"
     );
 }
+
+/// However often it happens, and whoever looks at the tag; and what is right in the end is news.
+#[test]
+fn what_counts_as_failed_cascades_at_no_time() {
+    let (mut plant, old, new) = running(false);
+    let node = plant.filled("REGISTRY/lib/node:22");
+    for attempt in 0..6 {
+        let built = format!("attempt {attempt}");
+        let on = (node.as_str(), old.as_str(), Proof::Annotations);
+        plant.succeeds("base", &says(&built, Some(on)));
+        assert_eq!(plant.due().code, 3, "attempt {attempt}");
+        plant.good(&["observe", "--all"]);
+        // So long that the next attempt follows.
+        while plant
+            .outcomes("base")
+            .last()
+            .is_none_or(|it| it != "running")
+        {
+            plant.pass("1h");
+            plant.good(&["rebuild", "--due"]);
+        }
+        let started = plant.started();
+        assert!(
+            !started.contains(&"web".to_owned()),
+            "{attempt}: {started:?}"
+        );
+    }
+    let on = (node.as_str(), new.as_str(), Proof::Annotations);
+    plant.succeeds("base", &says("right", Some(on)));
+    plant.good(&["rebuild", "--due"]);
+    plant.pass("2d");
+    plant.good(&["rebuild", "--due"]);
+    assert_eq!(plant.started().last().map(String::as_str), Some("web"));
+}
+
+#[test]
+fn a_registry_that_tells_nothing_fails_nothing() {
+    let (plant, _, new) = running(false);
+    plant.succeeds("base", &says("base, again", None));
+    plant.registry.set_closed(true);
+    let told = plant.good(&["rebuild", "--due"]).stdout;
+    let said = "  rebuilt  base  its registry could not be asked what it pushed\n";
+    assert!(told.starts_with(said), "{told}");
+    assert_eq!(built_on(&plant), new);
+    // Whoever looks later finds what was pushed, and it cascades.
+    plant.registry.set_closed(false);
+    let mut plant = plant;
+    plant.pass("1h");
+    plant.good(&["observe", "--all"]);
+    plant.pass("2d");
+    plant.good(&["rebuild", "--due"]);
+    assert_eq!(plant.started(), ["base", "web"]);
+}
