@@ -420,3 +420,28 @@ fn a_registry_that_tells_nothing_fails_nothing() {
     plant.good(&["rebuild", "--due"]);
     assert_eq!(plant.started(), ["base", "web"]);
 }
+
+/// A build that records itself says what was pushed before anybody looks at its run.
+#[test]
+fn what_counts_as_failed_cascades_neither_where_the_build_recorded_itself() {
+    let (mut plant, old, _) = running(false);
+    let node = plant.filled("REGISTRY/lib/node:22");
+    for attempt in 0..4 {
+        let built = format!("attempt {attempt}");
+        let on = (node.as_str(), old.as_str(), Proof::Annotations);
+        let digest = plant.succeeds("base", &says(&built, Some(on)));
+        let tag = ["--workspace=shop", "--image=base", "--tag=1", "--digest"];
+        plant.good(&[&["analyze"], &tag[..], &[&digest]].concat());
+        assert_eq!(plant.due().code, 3, "attempt {attempt}");
+        while plant
+            .outcomes("base")
+            .last()
+            .is_none_or(|it| it != "running")
+        {
+            plant.pass("1h");
+            plant.good(&["rebuild", "--due"]);
+        }
+    }
+    let started = plant.started();
+    assert!(!started.contains(&"web".to_owned()), "{started:?}");
+}

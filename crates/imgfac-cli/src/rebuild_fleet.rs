@@ -184,6 +184,7 @@ fn of_own_tag(fleet: &imgfac_state::Fleet, own: &OwnTag) -> Vec<Sighting> {
             Some(last) => {
                 state.current_version.as_deref() == Some(&own.tag)
                     && last.digest != built
+                    && !refused.contains(&built)
                     && built_at.is_some_and(|at| at > last.first_seen)
             }
         };
