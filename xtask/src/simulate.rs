@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use anyhow::{Result, ensure};
 use clap::Args;
 use imgfac_model::{Criticality, Delay};
-use imgfac_rebuild::simulation::{Event, Scenario};
+use imgfac_rebuild::simulation::{Event, Scenario, Watcher, World};
 use imgfac_rebuild::{Caps, Outcome, Policy};
 use jiff::SignedDuration;
 
@@ -76,6 +76,7 @@ pub(crate) fn run(args: &SimulateArgs) -> Result<()> {
         },
     }
     .world();
+    let mut watcher = Watcher::new(&world);
     let mut measured = Measured::default();
     let start = world.now;
     let end = SignedDuration::from_hours(24 * i64::from(args.days));
@@ -83,6 +84,7 @@ pub(crate) fn run(args: &SimulateArgs) -> Result<()> {
         let day = usize::try_from(world.now.duration_since(start).as_hours() / 24)?;
         measured.days.resize(day + 1, 0);
         let events = world.step();
+        watcher.see(&world, &events)?;
         for event in events {
             match event {
                 Event::Moved(..) => {}
@@ -105,7 +107,22 @@ pub(crate) fn run(args: &SimulateArgs) -> Result<()> {
         measured.most_running = measured.most_running.max(measured.running);
     }
     print(measured);
+    come_to_rest(&mut world, &mut watcher)?;
+    println!("\nNo rebuild was too early, too late, twice, out of order or missing.");
     Ok(())
+}
+
+/// Lets everything that was begun come to its end, and asks whether any rebuild is missing.
+fn come_to_rest(world: &mut World, watcher: &mut Watcher) -> Result<()> {
+    world.moving = false;
+    let patience = SignedDuration::from_hours(24 * 365);
+    let end = world.now + patience;
+    while !world.is_quiet() {
+        ensure!(world.now < end, "rebuilds go on though nothing moves");
+        let events = world.step();
+        watcher.see(world, &events)?;
+    }
+    Ok(watcher.all_is_done(world)?)
 }
 
 fn print(mut measured: Measured) {

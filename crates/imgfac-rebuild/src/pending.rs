@@ -88,7 +88,10 @@ pub(crate) fn outlook(
     let times: Vec<(Timestamp, DelayClock)> = (0..seen.len())
         .map(|at| since(&seen, at, image.clock))
         .collect();
-    let first = first_update(&seen, from, image.built_at);
+    // What a rebuild was told had been seen, so all that is kept is newer, whenever it was built.
+    let mut told = image.runs.iter().filter_map(|run| run.bases.get(reference));
+    let built_at = image.built_at.filter(|_| !told.any(|it| it == from));
+    let first = first_update(&seen, from, built_at);
     let usable = |at: &usize| !policy.quarantine.contains(seen[*at].digest());
     let updates: Vec<usize> = (first..seen.len()).filter(usable).collect();
     let last = seen.len() - 1;

@@ -180,12 +180,22 @@ struct Below<'a> {
     now: BTreeSet<&'a ImageName>,
     /// Due before the window of those that stand on them has passed.
     soon: BTreeSet<&'a ImageName>,
+    /// Rebuilt, and what they pushed is not seen yet.
+    pushing: BTreeSet<&'a ImageName>,
+    /// Of these, those that the image itself stands on and that are rebuilt in an emergency.
+    urgent: BTreeSet<&'a ImageName>,
 }
 
-impl Below<'_> {
-    fn names(&self) -> Vec<ImageName> {
-        let all: BTreeSet<&ImageName> = self.now.union(&self.soon).copied().collect();
-        all.into_iter().cloned().collect()
+impl<'a> Below<'a> {
+    fn extend(&mut self, other: &Self) {
+        self.now.extend(&other.now);
+        self.soon.extend(&other.soon);
+        self.pushing.extend(&other.pushing);
+    }
+
+    fn all(&self) -> BTreeSet<&'a ImageName> {
+        let all = self.now.iter().chain(&self.soon).chain(&self.pushing);
+        all.copied().collect()
     }
 }
 
@@ -267,6 +277,10 @@ impl<'a> Planner<'a> {
                     attempt: failures.number,
                     next_try,
                 },
+                _ if !below.urgent.is_empty() => {
+                    let urgent = below.urgent.iter().copied();
+                    Status::Blocked(Block::Parents(urgent.cloned().collect()))
+                }
                 _ => due(Due::Emergency),
             }
         } else if let Some(why) = &image.unknown {
@@ -281,7 +295,8 @@ impl<'a> Planner<'a> {
                     next_try,
                 },
                 _ if self.must_wait(&mut below, own) => {
-                    Status::Blocked(Block::Parents(below.names()))
+                    let parents = below.all().into_iter().cloned().collect();
+                    Status::Blocked(Block::Parents(parents))
                 }
                 None => due(Due::BaseUpdate),
                 Some(_) => due(Due::Retry),
@@ -425,13 +440,19 @@ impl<'a> Planner<'a> {
             match &made.decision.status {
                 _ if expected.is_some_and(|until| until > now) => {
                     wakes.extend(expected);
-                    below.now.insert(parent);
+                    below.pushing.insert(parent);
+                    below
+                        .urgent
+                        .extend(made.image.emergency.is_some().then_some(parent));
                     moves = true;
                 }
                 Status::Due { .. }
                 | Status::InFlight { .. }
                 | Status::Blocked(Block::Parents(_)) => {
                     below.now.insert(parent);
+                    below
+                        .urgent
+                        .extend(made.decision.emergency.is_some().then_some(parent));
                 }
                 Status::Waiting { until: at, .. } | Status::Failed { next_try: at, .. }
                     if soon(*at) =>
@@ -444,8 +465,7 @@ impl<'a> Planner<'a> {
                     {
                         wakes.push(after(at, -window));
                     }
-                    below.now.extend(&made.below.now);
-                    below.soon.extend(&made.below.soon);
+                    below.extend(&made.below);
                 }
                 _ => {}
             }
@@ -460,19 +480,25 @@ impl<'a> Planner<'a> {
 
     /// Whether an image that could be rebuilt since `own` waits for what is below it.
     ///
-    /// What is due soon is waited for once: a parent that was rebuilt since, and is to be again,
-    /// holds up nothing, or one that moves all the time could do so for ever.
+    /// A parent is waited for once: one that was rebuilt since, and is to be again, holds up nothing,
+    /// or many that move all the time could do so for ever. What is below it counts instead.
     fn must_wait(&self, below: &mut Below<'a>, own: Timestamp) -> bool {
-        let rebuilt = |parent: &&ImageName| {
-            let mut runs = self
-                .done
-                .get(*parent)
-                .into_iter()
-                .flat_map(|it| &it.image.runs);
-            runs.any(|run| run.started >= own && matches!(run.outcome, Outcome::Succeeded { .. }))
+        let rebuilt = |made: &Made<'_>| {
+            let mut runs = made.image.runs.iter().filter(|run| run.started >= own);
+            runs.any(|run| matches!(run.outcome, Outcome::Succeeded { .. }))
         };
-        below.soon.retain(|parent| !rebuilt(parent));
-        !(below.now.is_empty() && below.soon.is_empty())
+        let mut passed = BTreeSet::new();
+        loop {
+            let waits = below.now.iter().chain(&below.soon);
+            let mut again = waits.filter_map(|parent| self.done.get_key_value(*parent));
+            let Some((parent, made)) = again.find(|(_, made)| rebuilt(made)) else {
+                return !below.all().is_empty();
+            };
+            passed.insert(*parent);
+            below.extend(&made.below);
+            below.now.retain(|it| !passed.contains(it));
+            below.soon.retain(|it| !passed.contains(it));
+        }
     }
 
     /// The state of an image that lacks nothing.

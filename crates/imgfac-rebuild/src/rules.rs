@@ -664,6 +664,20 @@ fn a_digest_can_have_to_stay_for_the_whole_delay() {
 }
 
 #[test]
+fn a_digest_that_settled_before_a_build_on_an_older_one_is_an_update() {
+    // The tag pointed at a once, which is not kept any more; that rebuild was for something else.
+    check(
+        "tag node:22 = c@8d d@11d
+         image app select=settled delay=3d built=9d : node:22=a
+         run app 9d..9d1h ok node:22=a",
+        &[(
+            "11d",
+            "app: due base-update, eligible 11d, wave 1, rank 0, node:22 a>c since 8d",
+        )],
+    );
+}
+
+#[test]
 fn an_emergency_waits_for_nothing() {
     let fleet = "tag node:22 = a@0 b@1d
          image app emergency=2d auto=no : node:22=a
@@ -715,6 +729,46 @@ fn an_emergency_does_not_wait_for_parents() {
          image app emergency=8d : low:1=a",
         "8d",
     );
+    assert!(found.starts_with("app: due emergency"), "{found}");
+}
+
+#[test]
+fn an_emergency_comes_after_that_of_a_parent() {
+    let fleet = "tag node:22 = a@0 b@1d
+         tag low:1 = a@0
+         image low emergency=2d : node:22=a
+         image app emergency=2d : low:1=a";
+    for (run, expected) in [
+        (
+            "",
+            ["low: due emergency", "app: blocked parents-first [low]"],
+        ),
+        (
+            "run low 2d.. running node:22=b",
+            ["low: in-flight running", "app: blocked parents-first [low]"],
+        ),
+        // It succeeded, and its push is not seen yet.
+        (
+            "run low 2d..2d5m ok node:22=b",
+            ["low: blocked no-effect", "app: blocked parents-first [low]"],
+        ),
+        // One that failed too often to be tried at once is not waited for.
+        (
+            "run low 2d..2d1m failed node:22=b\nrun low 2d1m..2d2m failed node:22=b
+             run low 2d2m..2d3m failed node:22=b",
+            ["low: failed back-off", "app: due emergency"],
+        ),
+    ] {
+        let found = decisions(&format!("{fleet}\n{run}"), "2d10m");
+        for line in expected {
+            assert!(
+                found.lines().any(|it| it.trim().starts_with(line)),
+                "{run}: {found}"
+            );
+        }
+    }
+    let pushed = "tag low:1 = a@0 c@2d5m\nrun low 2d..2d5m ok node:22=b >c";
+    let found = decisions(&format!("{fleet}\n{pushed}"), "2d10m");
     assert!(found.starts_with("app: due emergency"), "{found}");
 }
 

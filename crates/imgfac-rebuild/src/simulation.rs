@@ -1,14 +1,22 @@
 //! A factory played through in time: bases move, plans are made and followed, builds end.
 //!
-//! Everything follows from a seed, so a run can be repeated.
+//! Everything follows from a seed, so a run can be repeated. A [`Watcher`] holds what happens against
+//! the rules.
 //!
 //! ```
-//! use imgfac_rebuild::simulation::{Event, Scenario};
+//! use imgfac_rebuild::simulation::{Scenario, Watcher};
 //!
 //! let mut world = Scenario { images: 10, bases: 3, ..Scenario::default() }.world();
-//! let events: Vec<Event> = (0..24 * 30).flat_map(|_| world.step()).collect();
-//! assert!(events.iter().any(|event| matches!(event, Event::Started(_))));
+//! let mut watcher = Watcher::new(&world);
+//! for _ in 0..24 * 30 {
+//!     let events = world.step();
+//!     watcher.see(&world, &events)?;
+//! }
+//! assert!(watcher.rebuilds > 0);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
+
+mod watcher;
 
 use std::collections::BTreeMap;
 
@@ -19,6 +27,8 @@ use crate::Schedule;
 use crate::fleet::{Base, Fleet, Image, Outcome, Run, after};
 use crate::plan::{Decision, Plan, plan};
 use crate::policy::Policy;
+
+pub use self::watcher::{Broken, Watcher};
 
 /// So many digests of a tag, and runs of an image, are kept: a factory does not remember for ever.
 const KEPT: usize = 10;
@@ -123,8 +133,10 @@ impl Scenario {
         let mut names: Vec<(ImageName, Reference)> = Vec::new();
         for number in 0..self.images {
             let name = ImageName::new(&format!("image-{number}"));
-            let tag = Reference::parse(&format!("ghcr.io/acme/image-{number}:1"));
-            let (Ok(name), Ok(tag), Some(own)) = (name, tag, digest(&mut digests)) else {
+            let Ok(name) = name else {
+                continue;
+            };
+            let (Some(tag), Some(own)) = (own_tag(&name), digest(&mut digests)) else {
                 continue;
             };
             let mut image = image(&mut random, number);
@@ -170,6 +182,11 @@ impl Scenario {
             changed: true,
         }
     }
+}
+
+/// The tag that an image is pushed to.
+fn own_tag(name: &ImageName) -> Option<Reference> {
+    Reference::parse(&format!("ghcr.io/acme/{name}:1")).ok()
 }
 
 fn image(random: &mut Random, number: usize) -> Image {
