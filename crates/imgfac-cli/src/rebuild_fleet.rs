@@ -69,8 +69,10 @@ fn image(
     image.select = enrolment.digest_selection;
     image.clock = enrolment.delay_clock;
     image.platforms.clone_from(&source.platforms);
-    image.registry = enrolment.repository.registry().to_owned();
-    image.repository = format!("{}/{}", source.host(), source.repo);
+    // However they are written, one host is one, and so is a repository at GitHub or GitLab.
+    let registry = enrolment.repository.registry().to_ascii_lowercase();
+    image.registry = (registry.strip_suffix(":443").unwrap_or(&registry)).to_owned();
+    image.repository = format!("{}/{}", source.host(), source.repo).to_ascii_lowercase();
     if let Some(file) = fleet.unreadable_image(name.as_str()) {
         image.unknown = Some(format!("{} cannot be used", file.path));
         return Some(image);

@@ -81,8 +81,12 @@ pub(crate) fn outlook(
         return Outlook::default();
     };
     let from = built_on(image, reference, base).unwrap_or(seen[0].digest());
+    let quarantined = |seen: &Seen<'_>| seen.quarantined(policy, &image.platforms).cloned();
     if current.has(from) {
-        return stay(policy, from);
+        return Outlook {
+            quarantined: quarantined(current),
+            ..stay(policy, from)
+        };
     }
     let wait = millis(image.schedule.wait_millis(fleet.kind(base)));
     let times: Vec<(Timestamp, DelayClock)> = (0..seen.len())
@@ -92,7 +96,7 @@ pub(crate) fn outlook(
     let mut told = image.runs.iter().filter_map(|run| run.bases.get(reference));
     let built_at = image.built_at.filter(|_| !told.any(|it| it == from));
     let first = first_update(&seen, from, built_at);
-    let usable = |at: &usize| !policy.quarantine.contains(seen[*at].digest());
+    let usable = |at: &usize| quarantined(&seen[*at]).is_none();
     let updates: Vec<usize> = (first..seen.len()).filter(usable).collect();
     let last = seen.len() - 1;
     let cause = |to: usize, (first_seen, clock): (Timestamp, DelayClock), wait_for: Wait| Cause {
@@ -107,7 +111,7 @@ pub(crate) fn outlook(
     match image.select {
         DigestSelection::Newest if !usable(&last) => Outlook {
             target: Some(current.digest().clone()),
-            quarantined: Some(current.digest().clone()),
+            quarantined: quarantined(current),
             ..Outlook::default()
         },
         DigestSelection::Newest => {

@@ -593,6 +593,17 @@ fn a_digest_in_quarantine_is_built_on_by_nobody() {
             "app: waiting delay until 12d, eligible 12d, wave 1, node:22 a>c since 5d",
         )],
     );
+    // Nor on what an index has for a platform of the image.
+    let index = "tag node:22 = a@0[xy] b@1d[zw]";
+    for (platform, expected) in [
+        ("", "app: blocked quarantined"),
+        (" platform=linux/amd64", "app: blocked quarantined"),
+        (" platform=linux/arm64", "app: due base-update"),
+    ] {
+        let fleet = format!("{index}\nimage app{platform} : node:22=a\nquarantine z");
+        let found = decisions(&fleet, "9d");
+        assert!(found.starts_with(expected), "{platform}: {found}");
+    }
     // Not even in an emergency.
     check(
         "tag node:22 = a@0 b@1d

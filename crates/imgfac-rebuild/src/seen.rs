@@ -6,6 +6,7 @@ use imgfac_model::{Digest, Platform, Reference};
 use jiff::Timestamp;
 
 use crate::fleet::{Fleet, Sighting};
+use crate::policy::Policy;
 
 /// Digests in a row that are the same to an image.
 #[derive(Clone, Debug)]
@@ -27,6 +28,18 @@ impl Seen<'_> {
     /// Whether a digest is one of them.
     pub(crate) fn has(&self, digest: &Digest) -> bool {
         self.digests.iter().any(|it| it.digest == *digest)
+    }
+
+    /// What of it is in quarantine: the digest itself, or that of the image for one of the platforms;
+    /// none are all.
+    pub(crate) fn quarantined(&self, policy: &Policy, platforms: &[Platform]) -> Option<&Digest> {
+        let last = self.digests.last()?;
+        let mut parts: Vec<&Digest> = vec![&last.digest];
+        if platforms.is_empty() {
+            parts.extend(last.platforms.values());
+        }
+        parts.extend(platforms.iter().filter_map(|it| of(&last.platforms, it)));
+        parts.into_iter().find(|it| policy.quarantine.contains(*it))
     }
 }
 
