@@ -102,7 +102,7 @@ impl Watcher {
     /// When a rebuild is missing.
     pub fn all_is_done(&self, world: &World) -> Result<(), Broken> {
         world.fleet.images.iter().try_for_each(|(name, image)| {
-            let done = !image.schedule.auto || self.allowed(name, image)?.is_none();
+            let done = !image.schedule.auto || self.allowed(world, name, image)?.is_none();
             ensure(done, || format!("the rebuild of {name} is missing"))
         })
     }
@@ -141,7 +141,7 @@ impl Watcher {
         bases: &BTreeMap<Reference, Digest>,
     ) -> Result<(), Broken> {
         let image = &world.fleet.images[name];
-        let allowed = self.allowed(name, image)?;
+        let allowed = self.allowed(world, name, image)?;
         let allowed = allowed.ok_or_else(|| Broken(format!("{name} lacks nothing")))?;
         ensure(allowed <= world.now, || {
             format!("{name} is rebuilt at {}, before {allowed}", world.now)
@@ -173,7 +173,12 @@ impl Watcher {
     }
 
     /// When the updates that an image lacks may start a rebuild; `None` when it lacks none.
-    fn allowed(&self, name: &ImageName, image: &Image) -> Result<Option<Timestamp>, Broken> {
+    fn allowed(
+        &self,
+        world: &World,
+        name: &ImageName,
+        image: &Image,
+    ) -> Result<Option<Timestamp>, Broken> {
         let mut allowed = None;
         let built_on = self.built_on.get(name);
         for (reference, base) in &image.bases {
@@ -188,10 +193,13 @@ impl Watcher {
                 None => &image.schedule.delay,
             };
             let wait = millis(delay.as_millis().max(image.schedule.window.as_millis()));
+            // What settled and was forgotten since is no digest to build on.
+            let kept = world.fleet.tags.get(reference);
+            let known = |at| kept.is_some_and(|kept| kept.iter().any(|it| it.first_seen == at));
             let mut eligible = (0..updates.len()).filter(|at| {
                 let until = updates.get(at + 1).map(|(replaced, _)| *replaced);
                 let stayed = until.is_none_or(|until| until >= after(updates[*at].0, wait));
-                image.select == DigestSelection::Newest || stayed
+                image.select == DigestSelection::Newest || (stayed && known(updates[*at].0))
             });
             let eligible = eligible.next().map(|at| after(updates[at].0, wait));
             allowed = allowed.into_iter().chain(eligible).min();
@@ -202,7 +210,7 @@ impl Watcher {
     /// Nobody who may be rebuilt is left, but for caps, parents and failures.
     fn nobody_is_forgotten(&self, world: &World) -> Result<(), Broken> {
         for (name, image) in &world.fleet.images {
-            let allowed = self.allowed(name, image)?;
+            let allowed = self.allowed(world, name, image)?;
             if self.running.contains_key(name) || !image.schedule.auto {
                 continue;
             }
@@ -212,7 +220,7 @@ impl Watcher {
             let is_due = allowed.is_some_and(|allowed| allowed <= world.now);
             let moves = |it: &ImageName| {
                 let image = &world.fleet.images[it];
-                let lacks = self.allowed(it, image);
+                let lacks = self.allowed(world, it, image);
                 self.running.contains_key(it) || lacks.is_ok_and(|allowed| allowed.is_some())
             };
             let right = match &decision.status {
