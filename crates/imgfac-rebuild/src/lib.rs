@@ -62,6 +62,7 @@ mod plan;
 mod policy;
 #[cfg(test)]
 mod properties;
+mod room;
 #[cfg(test)]
 mod rules;
 mod seen;
@@ -78,5 +79,6 @@ pub use crate::{
     pending::{Behind, Cause, Wait},
     plan::{Decision, Plan, PlanId, plan},
     policy::{Caps, Policy, back_off},
+    room::Room,
     status::{Block, Cap, Due, Status, UpToDate},
 };

@@ -11,7 +11,8 @@ use crate::identity::{Hash, Identity};
 use crate::order::{Order, carries};
 use crate::pending::{Cause, Outlook, Wait, behind, outlook, push_expected};
 use crate::policy::{Policy, STRIKES, back_off};
-use crate::status::{Block, Cap, Due, Status, UpToDate};
+use crate::room::Room;
+use crate::status::{Block, Due, Status, UpToDate};
 
 /// What is to be done with every image.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -529,10 +530,10 @@ impl<'a> Planner<'a> {
     /// Puts the images that are due in order, and holds back those that no cap has room for.
     fn rank_and_cap(&mut self) {
         self.lift_parents();
-        let mut running = Running::default();
+        let mut room = Room::new(&self.policy.caps);
         for made in self.done.values() {
             if matches!(made.decision.status, Status::InFlight { .. }) {
-                running.add(made.image);
+                room.occupy(made.image);
             }
         }
         let mut due: Vec<_> = self
@@ -557,9 +558,8 @@ impl<'a> Planner<'a> {
                 continue;
             };
             made.decision.rank = Some(rank);
-            match running.full(&self.policy.caps, made.image) {
-                Some(cap) => made.decision.status = Status::Blocked(Block::Cap(cap)),
-                None => running.add(made.image),
+            if let Err(cap) = room.take(made.image) {
+                made.decision.status = Status::Blocked(Block::Cap(cap));
             }
         }
     }
@@ -604,40 +604,5 @@ fn passes(status: &Status) -> bool {
         Status::Blocked(block) => matches!(block, Block::Parents(_)),
         Status::Manual => false,
         _ => true,
-    }
-}
-
-/// The rebuilds at the same time.
-#[derive(Default)]
-struct Running<'a> {
-    total: usize,
-    repositories: BTreeMap<&'a str, usize>,
-    registries: BTreeMap<&'a str, usize>,
-}
-
-impl<'a> Running<'a> {
-    fn add(&mut self, image: &'a Image) {
-        self.total += 1;
-        *self.repositories.entry(&image.repository).or_default() += 1;
-        *self.registries.entry(&image.registry).or_default() += 1;
-    }
-
-    /// The cap that leaves no room for one more.
-    fn full(&self, caps: &crate::policy::Caps, image: &Image) -> Option<Cap> {
-        let of = |counts: &BTreeMap<&str, usize>, key: &str| {
-            counts.get(key).copied().unwrap_or_default()
-        };
-        let full = |cap: Option<usize>, running: usize| cap.filter(|cap| running >= *cap);
-        let repository = || {
-            full(
-                caps.per_repository,
-                of(&self.repositories, &image.repository),
-            )
-        };
-        let registry = || full(caps.per_registry, of(&self.registries, &image.registry));
-        full(caps.total, self.total)
-            .map(Cap::Total)
-            .or_else(|| repository().map(Cap::Repository))
-            .or_else(|| registry().map(Cap::Registry))
     }
 }
