@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
-use imgfac_tests::{Built, Outcome, Plant, Trouble};
+use imgfac_tests::{Built, Outcome, Plant, Pushed, Trouble};
 use insta::assert_snapshot;
 
 use crate::git_faults::{KILLER, put_before_git};
@@ -340,9 +340,10 @@ fn whatever_a_server_does_there_is_one_build_in_the_end() {
             trouble(&plant, by, it);
             let first = plant.due();
             assert!([0, 3].contains(&first.code), "{by:?} {it:?}: {first}");
-            let word = match plant.outcomes("web")[0].as_str() {
-                "running" => "started",
-                "failure" => "not started",
+            let word = match plant.outcomes("web").first().map(String::as_str) {
+                Some("running") => "started",
+                // A limit counts as nothing.
+                Some("failure") | None => "not started",
                 _ => "not clear",
             };
             let said = format!("  {word}  web");
@@ -400,19 +401,160 @@ fn what_went_wrong_is_told_with_its_remedy() {
     1 not started.
     --- stderr
     "#);
-    // Without a token nobody is asked, and it has failed as well.
+    assert_eq!(plant.outcomes("web"), ["failure"]);
+}
+
+#[test]
+fn what_a_limit_keeps_back_counts_as_nothing() {
+    for (by, push) in [
+        (By::GitHub, false),
+        (By::GitHub, true),
+        (By::GitLab, false),
+        (By::GitLab, true),
+    ] {
+        let mut plant = due(push, by);
+        for attempt in 0..4 {
+            let retry_after = Some(100_000);
+            trouble(&plant, by, Trouble::Limited { retry_after });
+            let outcome = plant.due();
+            assert_eq!(outcome.code, 3, "{outcome}");
+            assert!(outcome.stdout.contains("  not started  web: "), "{outcome}");
+            assert_eq!(plant.outcomes("web"), [""; 0], "{by:?} {push} {attempt}");
+            assert_eq!(plant.reasons(), "web base-update");
+        }
+        assert!(!plant.state("web").contains("rebuildHistory"));
+        assert_eq!(number(&plant), 0);
+        plant.pass("1m");
+        let told = plant.good(&["rebuild", "--due"]);
+        let said = "  started  web  base-update: REGISTRY/lib/node:22  ";
+        assert!(told.stdout.starts_with(said), "{told}");
+        assert_eq!(number(&plant), 1);
+    }
+}
+
+/// Whoever wanted it has to want it again, since it is no rule that does.
+#[test]
+fn a_limit_is_told_to_the_person_who_asked() {
     let plant = due(false, By::GitHub);
-    let mut command = plant.command(&["rebuild", "--due"]);
-    command.env_remove("GITHUB_TOKEN");
-    assert_snapshot!(plant.run_command(&mut command), @"
+    plant.moves("lib/node:22", "first");
+    let retry_after = Some(100_000);
+    plant.github.trouble_start(Trouble::Limited { retry_after });
+    let told = plant.run(&["rebuild", "web"]);
+    assert_snapshot!(told, @"
     exit 3
     --- stdout
-      not started  web: there is no token for GITHUB
-    hint: set GITHUB_TOKEN, or a GitHub App; GH_HOST or GITHUB_SERVER_URL says which server it is for
+      not started  web: GITHUB has a limit of requests, and it is reached until 2026-11-09T03:46:40Z
+    hint: ask for it again then
     1 not started.
     --- stderr
     ");
-    assert_eq!(plant.outcomes("web"), ["failure"]);
+    assert_eq!(plant.outcomes("web"), [""; 0]);
+}
+
+#[test]
+fn a_limit_that_cannot_be_recorded_doubles_nothing() {
+    let mut plant = due(true, By::GitHub);
+    let retry_after = Some(100_000);
+    plant.github.trouble_start(Trouble::Limited { retry_after });
+    let outcome = with_git(&plant, REFUSED, &[("FAIL_AT", "2")]);
+    assert_eq!(outcome.code, 3, "{outcome}");
+    assert_eq!(plant.outcomes("web"), ["requested"]);
+    for _ in 0..2 {
+        plant.pass("10m");
+        let outcome = plant.due();
+        assert!([0, 3].contains(&outcome.code), "{outcome}");
+    }
+    assert_eq!(plant.outcomes("web"), ["failure", "running"]);
+    assert_eq!(number(&plant), 1);
+}
+
+#[test]
+fn without_a_token_nobody_is_asked_and_nothing_is_recorded() {
+    for push in [false, true] {
+        let plant = due(push, By::GitHub);
+        let before = plant.written();
+        let without = |arguments: &[&str]| {
+            let mut command = plant.command(arguments);
+            command.env_remove("GITHUB_TOKEN");
+            plant.run_command(&mut command)
+        };
+        for arguments in [&["rebuild", "--due"][..], &["rebuild", "web"]] {
+            let outcome = without(arguments);
+            insta::allow_duplicates! {
+                assert_snapshot!(outcome, @"
+                exit 3
+                --- stdout
+                  not started  web: there is no token for GITHUB
+                hint: set GITHUB_TOKEN, or a GitHub App; GH_HOST or GITHUB_SERVER_URL says which server it is for
+                1 not started.
+                --- stderr
+                ");
+            }
+            assert_eq!(plant.written(), before);
+        }
+        plant.good(&["rebuild", "--due"]);
+        assert_eq!(
+            (number(&plant), plant.outcomes("web")),
+            (1, vec!["running".to_owned()])
+        );
+    }
+}
+
+/// An image whose builds cannot be asked for keeps no other one back, neither by a cap nor as a parent.
+#[test]
+fn what_has_no_token_is_in_nobodys_way() {
+    let images = [
+        Built {
+            name: "base",
+            dockerfile: "FROM REGISTRY/lib/node:22\n",
+            source: "provider: gitlab, host: 'GITLAB', repo: acme/shop",
+            keys: "criticality: critical, ",
+        },
+        Built {
+            name: "top",
+            dockerfile: "FROM REGISTRY/acme/base:1 AS base\nFROM REGISTRY/lib/node:22\nCOPY --from=base /a /a\n",
+            ..Built::default()
+        },
+        Built {
+            name: "web",
+            dockerfile: "FROM REGISTRY/lib/node:22\n",
+            ..Built::default()
+        },
+    ];
+    for (settings, arguments, expected) in [
+        ("", &["rebuild", "--due"][..], &["top", "web"][..]),
+        (
+            "rebuilds: {maxRunning: 1}\n",
+            &["rebuild", "--due"],
+            &["top"],
+        ),
+        ("", &["rebuild", "base", "web"], &["web"]),
+        (
+            "rebuilds: {maxRunning: 2}\n",
+            &[
+                "rebuild",
+                "--all-affected",
+                "--emergency",
+                "--reason=x",
+                "--yes",
+            ],
+            &["top", "web"],
+        ),
+    ] {
+        let mut plant = crate::plant(false, &images, settings);
+        plant.registry.push("acme/base:1", &Pushed::default());
+        plant.moves("lib/node:22", "first");
+        plant.moves("lib/node:22", "second");
+        plant.pass("7d");
+        let mut command = plant.command(arguments);
+        command.env_remove("GITLAB_TOKEN");
+        let outcome = plant.run_command(&mut command);
+        assert_eq!(outcome.code, 3, "{outcome}");
+        let said = "  not started  base: there is no token for GITLAB\n";
+        assert!(outcome.stdout.contains(said), "{outcome}");
+        assert_eq!(plant.started(), expected, "{outcome}");
+        assert_eq!(plant.outcomes("base"), [""; 0]);
+    }
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Who is told of rebuilds, once, over several runs.
 
-use imgfac_tests::{Built, Plant, Pushed, SmtpOptions, SmtpServer};
+use imgfac_tests::{Built, Plant, Pushed, SmtpOptions, SmtpServer, Trouble};
 use insta::assert_snapshot;
 
 const TO_ALL: &str = "notifications:\n- {name: ops, type: webhook, url: 'http://HOOK/notify', events: [started, failed, three-strikes, emergency, stale, unreachable]}\n";
@@ -85,6 +85,35 @@ fn starts_and_failures_are_told_once_from_a_folder() {
 #[test]
 fn starts_and_failures_are_told_once_by_jobs_that_push() {
     starts_and_failures_are_told_once(true);
+}
+
+/// Neither a limit nor a token that is missing is a failure of the build.
+#[test]
+fn what_never_reached_ci_is_told_nobody() {
+    for push in [false, true] {
+        let mut plant = due(push, TO_ALL);
+        let mut heard = 0;
+        for attempt in 0..8 {
+            let mut command = plant.command(&["rebuild", "--due"]);
+            if attempt % 2 == 0 {
+                let retry_after = Some(100_000);
+                plant.github.trouble_start(Trouble::Limited { retry_after });
+            } else {
+                command.env_remove("GITHUB_TOKEN");
+            }
+            let outcome = plant.run_command(&mut command);
+            assert_eq!(outcome.code, 3, "{outcome}");
+            plant.pass("1h");
+        }
+        assert_eq!(told(&plant, &mut heard), [""; 0]);
+        plant.good(&["rebuild", "--due"]);
+        assert_eq!(told(&plant, &mut heard), ["started web"]);
+        let event = &plant.hook.bodies()[0]["events"][0];
+        assert_eq!(
+            (&event["attempt"], &event["reason"]),
+            (&1.into(), &"base-update".into())
+        );
+    }
 }
 
 /// The words of a message.

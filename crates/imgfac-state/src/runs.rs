@@ -113,6 +113,12 @@ pub struct Attempt {
     pub requested_at: String,
 }
 
+impl Attempt {
+    fn is(&self, rebuild: &Rebuild) -> bool {
+        rebuild.identity == self.identity && rebuild.requested_at == self.requested_at
+    }
+}
+
 /// How a rebuild ended.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RebuildEnd {
@@ -367,6 +373,24 @@ impl Fleet {
         (*item != before).then(|| changed(&attempt.image, details))
     }
 
+    /// Takes an attempt out again that certainly nobody was asked for: it counts as nothing. `None`
+    /// when there is no such attempt, or more than its record is known of it.
+    pub fn rebuild_withdrawn(&mut self, attempt: &Attempt, why: &str) -> Option<Change> {
+        let stored = self.images.get_mut(&attempt.image)?;
+        let items = stored.rest.list_mut(HISTORY)?;
+        let at = items.iter().rposition(|item| {
+            rebuild(item).is_some_and(|it| {
+                attempt.is(&it) && it.outcome == RebuildOutcome::Requested && it.run.is_none()
+            })
+        })?;
+        items.remove(at);
+        if items.is_empty() {
+            stored.rest.remove(HISTORY);
+        }
+        let detail = format!("rebuild put off: {why}");
+        Some(changed(&attempt.image, detail))
+    }
+
     /// Records how a rebuild ended, and what the image stands on if it went well. `None` when
     /// there is no such attempt that may still change.
     pub fn rebuild_ended(&mut self, attempt: &Attempt, end: &RebuildEnd) -> Option<Change> {
@@ -471,13 +495,10 @@ impl Fleet {
     fn open_attempt(&mut self, attempt: &Attempt) -> Option<&mut Value> {
         let stored = self.images.get_mut(&attempt.image)?;
         let items = stored.rest.list_mut(HISTORY)?;
-        items.iter_mut().rev().find(|item| {
-            rebuild(item).is_some_and(|it| {
-                it.identity == attempt.identity
-                    && it.requested_at == attempt.requested_at
-                    && it.outcome.is_open()
-            })
-        })
+        items
+            .iter_mut()
+            .rev()
+            .find(|item| rebuild(item).is_some_and(|it| attempt.is(&it) && it.outcome.is_open()))
     }
 }
 

@@ -7,6 +7,7 @@ mod follow;
 mod plan;
 mod shown;
 mod start;
+mod which;
 
 use std::path::PathBuf;
 use std::time::Duration;

@@ -104,6 +104,14 @@ impl<'s> GitLab<'s> {
         }
     }
 
+    /// Whether it can start pipelines.
+    pub(super) fn ready(&self) -> Result<(), CiError> {
+        match (&self.server.trigger, &self.server.access) {
+            (None, None) => Err(Self::no_token(self.host)),
+            _ => Ok(()),
+        }
+    }
+
     pub(super) fn start(
         &self,
         ci: &Ci,

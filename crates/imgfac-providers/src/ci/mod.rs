@@ -147,6 +147,20 @@ impl Ci {
         })
     }
 
+    /// Whether there is what it takes to ask for the builds of a source, as far as that is known without
+    /// asking anybody.
+    ///
+    /// # Errors
+    ///
+    /// What is missing.
+    pub fn ready(&self, source: &Source) -> Result<(), CiError> {
+        match source.provider {
+            Provider::GitHub => self.github(source).map(drop),
+            Provider::GitLab => self.gitlab(source)?.ready(),
+            Provider::Webhook => Ok(()),
+        }
+    }
+
     /// Asks for a build. `None`: it was accepted, and its run is not known yet.
     ///
     /// The request reaches the server once at most. When its answer gets lost, the runs of the server

@@ -301,6 +301,29 @@ fn a_users_input_wins_over_ours() {
 }
 
 #[test]
+fn what_is_missing_is_known_before_anybody_is_asked() {
+    for (provider, expected) in [
+        (Provider::GitHub, "there is no token for HOST"),
+        (Provider::GitLab, "there is no token for HOST"),
+        (Provider::Webhook, ""),
+    ] {
+        let mut shop = Shop::new(provider, |_, _| answer(500));
+        assert_eq!(shop.ci().ready(&shop.source), Ok(()));
+        shop.settings.github.clear();
+        let server = shop.settings.gitlab.values_mut().next().unwrap();
+        server.access = None;
+        let ready = |shop: &Shop| match shop.ci().ready(&shop.source) {
+            Ok(()) => String::new(),
+            Err(error) => shop.clean(&error.to_string()),
+        };
+        assert_eq!(ready(&shop), expected);
+        shop.settings.gitlab.clear();
+        assert_eq!(ready(&shop), expected);
+        assert_eq!(shop.asked(), "0 POST, 0 GET");
+    }
+}
+
+#[test]
 fn what_a_server_may_have_done_is_not_sent_again() {
     let check = |answer: fn() -> Answer, provider| {
         Shop::new(provider, dispatched(move |_| answer())).told()

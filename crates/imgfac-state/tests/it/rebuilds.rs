@@ -200,6 +200,51 @@ fn a_failure_changes_nothing_of_what_the_image_is() {
 }
 
 #[test]
+fn an_attempt_that_nobody_was_asked_for_leaves_nothing() {
+    let factory = factory();
+    let before = change(&factory, |_| {});
+    let wanted = rebuild("i1", 9);
+    let after = change(&factory, |fleet| {
+        fleet.rebuild_requested("web", &wanted);
+        let told = fleet
+            .rebuild_withdrawn(&attempt(&wanted), "a limit")
+            .unwrap();
+        assert_eq!(told.details, ["rebuild put off: a limit"]);
+        assert!(
+            fleet
+                .rebuild_withdrawn(&attempt(&wanted), "a limit")
+                .is_none()
+        );
+    });
+    assert_eq!(before, after);
+    // Others stay, and so does what is known to run or to have ended.
+    let (first, second) = (rebuild("i1", 8), rebuild("i1", 9));
+    change(&factory, |fleet| {
+        fleet.rebuild_requested("web", &first);
+        fleet.rebuild_requested("web", &second);
+        assert!(
+            fleet
+                .rebuild_withdrawn(&attempt(&second), "a limit")
+                .is_some()
+        );
+        fleet.rebuild_started(&attempt(&first), Some("7"), None);
+        assert!(
+            fleet
+                .rebuild_withdrawn(&attempt(&first), "a limit")
+                .is_none()
+        );
+        let end = RebuildEnd::default();
+        fleet.rebuild_ended(&attempt(&first), &end);
+        assert!(
+            fleet
+                .rebuild_withdrawn(&attempt(&first), "a limit")
+                .is_none()
+        );
+        assert_eq!(rebuilds(&fleet.images["web"].rest).len(), 1);
+    });
+}
+
+#[test]
 fn old_rebuilds_go_and_open_ones_stay() {
     let factory = factory();
     factory.write(

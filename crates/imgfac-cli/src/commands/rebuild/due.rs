@@ -6,7 +6,8 @@ use imgfac_state::Attempt;
 use super::RebuildArgs;
 use super::follow::{Followed, Outcome};
 use super::shown::Shown;
-use super::start::{self, Answer, Awaited, Begin, Begun, Confirm, Which};
+use super::start::{self, Answer, Awaited, Begin, Begun, Confirm};
+use super::which::Which;
 use crate::args::Format;
 use crate::ci;
 use crate::commands::operation;
@@ -108,11 +109,15 @@ fn report<'a>(
     answers: &'a [Answer],
     followed: Option<&'a Awaited>,
 ) -> StartedReport<'a> {
-    let started = begun.requests.iter().zip(answers).map(|(request, answer)| {
+    let unable = begun.unable.iter().map(|(request, why)| (request, why));
+    let asked = begun.requests.iter().zip(answers).chain(unable);
+    let started = asked.map(|(request, answer)| {
         let rebuild = &request.rebuild;
         let (run, failure) = match answer {
             Answer::Started(run) => (run.as_ref(), None),
-            Answer::Refused { why, remedy } => (None, Some((why, remedy, false))),
+            Answer::Refused { why, remedy } | Answer::PutOff { why, remedy } => {
+                (None, Some((why, remedy, false)))
+            }
             Answer::Unclear { why, remedy } => (None, Some((why, remedy, true))),
         };
         Started {

@@ -8,7 +8,7 @@ use imgfac_model::{ImageName, RebuildThrough, Rebuilds, exit};
 use imgfac_state::{AUDIT, AskedEmergency, Files, Fleet};
 use jiff::{SignedDuration, Timestamp};
 
-use super::start::Which;
+use super::which::Which;
 use super::{RebuildArgs, cluster, due, plan};
 use crate::commands::analyze::unknown_image;
 use crate::commands::graph::find;

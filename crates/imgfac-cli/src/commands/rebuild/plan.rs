@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
-use imgfac_model::exit;
+use imgfac_model::{ImageName, exit};
 use imgfac_rebuild::{Block, Cause, Decision, Plan, Status, json};
 use imgfac_state::{Configuration, Fleet};
 use jiff::Timestamp;
@@ -18,8 +18,25 @@ use crate::render::{self, BOLD, DIM, clean, columns, count};
 
 /// Decides about every image, as state is.
 pub(crate) fn plan(configuration: &Configuration, fleet: &Fleet, now: Timestamp) -> Plan {
+    plan_without(configuration, fleet, now, |_| false)
+}
+
+/// The same, as if some images were rebuilt by people alone: they start by no rule, and nothing waits
+/// for them or goes without for their sake.
+pub(super) fn plan_without(
+    configuration: &Configuration,
+    fleet: &Fleet,
+    now: Timestamp,
+    left_out: impl Fn(&ImageName) -> bool,
+) -> Plan {
     let policy = rebuild_fleet::policy(&configuration.settings.rebuilds);
-    let images = rebuild_fleet::fleet(configuration, fleet);
+    let mut images = rebuild_fleet::fleet(configuration, fleet);
+    for (name, image) in &mut images.images {
+        if left_out(name) {
+            image.schedule.auto = false;
+            image.emergency = None;
+        }
+    }
     imgfac_rebuild::plan(&images, &policy, now)
 }
 

@@ -3,23 +3,22 @@
 //! A run that is killed leaves an attempt that is recorded and not confirmed. The next run looks for
 //! it at CI before anything else is decided, so no crash makes a rebuild happen twice.
 
-use std::collections::BTreeSet;
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::time::{Duration, Instant};
 
 use imgfac_model::{ImageName, RebuildThrough, Source};
 use imgfac_providers::Clock as _;
-use imgfac_providers::ci::{Ci, RunRef};
-use imgfac_rebuild::{Block, Decision, Identity, Plan, Status};
+use imgfac_providers::ci::{Ci, CiError, RunRef};
+use imgfac_rebuild::{Decision, Identity, Plan};
 use imgfac_state::{
-    AskedEmergency, Attempt, Change, Files, Fleet, Rebuild, RebuildCause, RebuildEnd,
-    RebuildOutcome,
+    Attempt, Change, Files, Fleet, Rebuild, RebuildCause, RebuildEnd, RebuildOutcome,
 };
 
 use super::emergency;
 use super::follow::{Followed, News, Outcome, Told};
 use super::plan::{ours, plan, to_time};
 use super::shown::Shown;
+use super::which::{MANUAL, Which};
 use crate::clock::ProgramClock;
 use crate::commands::operation::{self, Applied, Operation, Round};
 use crate::commands::publish::PublishArgs;
@@ -31,18 +30,6 @@ use crate::render::CommitReport;
 /// A request that was recorded so long ago is not sent any more: another run may have found it, and
 /// decided that it never was.
 pub(super) const SEND_WITHIN: Duration = Duration::from_secs(300);
-
-/// What is to be rebuilt.
-pub(super) enum Which<'a> {
-    /// What the plan says.
-    Due,
-    /// What a person named, as far as nothing speaks against it.
-    Named(&'a [String]),
-    /// What cannot wait.
-    Emergency(&'a AskedEmergency, &'a BTreeSet<ImageName>),
-    /// Nothing: runs are followed only.
-    Nothing,
-}
 
 /// First half: what became of earlier rebuilds, and which ones are to be asked for now.
 pub(super) struct Begin<'a> {
@@ -61,6 +48,8 @@ pub(super) struct Begin<'a> {
 pub(super) struct Begun {
     pub(super) plan: Plan,
     pub(super) requests: Vec<Request>,
+    /// What cannot be asked for, as is known without asking: it is not recorded.
+    pub(super) unable: Vec<(Request, Answer)>,
     pub(super) refused: Vec<(ImageName, String)>,
     pub(super) news: News,
     /// How many state files cannot be used.
@@ -145,30 +134,46 @@ impl Operation for Begin<'_> {
             files.push(asked.record(&names));
         }
         let plan = plan(configuration, &fleet, now);
-        let (wanted, refused) = self.wanted(&plan);
-        let mut requests = Vec::new();
-        for (decision, reason) in wanted {
+        let chosen = self
+            .which
+            .choose(self.ci, configuration, &fleet, &plan, self.shown.is_some());
+        let request = |(decision, reason): &(Decision, &str), fleet: &Fleet| {
             let enrolled = &configuration.images[&decision.name];
-            let Some(source) = &enrolled.enrolment.source else {
+            Some(Request {
+                image: decision.name.clone(),
+                source: enrolled.enrolment.source.clone()?,
+                rebuild: Rebuild {
+                    ticket: self.ticket.clone(),
+                    ..rebuild(decision, reason, fleet, &text)
+                },
+            })
+        };
+        let mut requests = Vec::new();
+        for wanted in &chosen.wanted {
+            let Some(request) = request(wanted, &fleet) else {
                 continue;
             };
-            let mut rebuild = rebuild(decision, reason, &fleet, &text);
-            rebuild.ticket.clone_from(&self.ticket);
-            if let Some(change) = fleet.rebuild_requested(decision.name.as_str(), &rebuild) {
+            if let Some(change) = fleet.rebuild_requested(request.image.as_str(), &request.rebuild)
+            {
                 changes.push(change);
-                requests.push(Request {
-                    image: decision.name.clone(),
-                    source: source.clone(),
-                    rebuild,
-                });
+                requests.push(request);
             }
         }
+        let unable = chosen.unable.into_iter().filter_map(|(wanted, error)| {
+            let answer = Answer::Refused {
+                why: error.to_string(),
+                remedy: error.remedy(),
+            };
+            Some((request(&wanted, &fleet)?, answer))
+        });
+        let unable = unable.collect();
         files.extend(fleet.changes());
         Ok(Applied {
             outcome: Begun {
                 plan,
                 requests,
-                refused,
+                unable,
+                refused: chosen.refused,
                 news,
                 unreadable,
                 commit: None,
@@ -195,75 +200,11 @@ impl Operation for Begin<'_> {
     }
 }
 
-impl Begin<'_> {
-    /// What is to be asked for, first things first, with the reason; and what is not, and why.
-    #[expect(clippy::type_complexity, reason = "two lists of pairs")]
-    fn wanted<'p>(
-        &self,
-        plan: &'p Plan,
-    ) -> (Vec<(&'p Decision, &'static str)>, Vec<(ImageName, String)>) {
-        match &self.which {
-            Which::Nothing => Default::default(),
-            Which::Due => {
-                let due = plan.due().into_iter();
-                (due.map(|it| (it, it.status.reason())).collect(), Vec::new())
-            }
-            Which::Emergency(_, images) => {
-                let due = plan.due().into_iter();
-                let due = due.filter(|it| images.contains(&it.name));
-                let due: Vec<_> = due.map(|it| (it, it.status.reason())).collect();
-                let refused = images.iter().filter_map(|name| {
-                    let Some(decision) = plan.image(name.as_str()) else {
-                        let why = format!("{name} has no source, so others build it.");
-                        return Some((name.clone(), why));
-                    };
-                    let is_due = matches!(decision.status, Status::Due { .. });
-                    (!is_due).then(|| (name.clone(), told(plan, name)))
-                });
-                (due, refused.collect())
-            }
-            Which::Named(names) => {
-                let mut wanted = Vec::new();
-                let mut refused = Vec::new();
-                for decision in names.iter().filter_map(|name| plan.image(name)) {
-                    match &decision.status {
-                        Status::Due { .. } => wanted.push((decision, decision.status.reason())),
-                        Status::UpToDate(_)
-                        | Status::Manual
-                        | Status::Pinned { .. }
-                        | Status::Failed { .. } => wanted.push((decision, "manual")),
-                        Status::Blocked(
-                            Block::Circle
-                            | Block::NoEffect
-                            | Block::Unobserved(_)
-                            | Block::Unknown(_),
-                        ) => wanted.push((decision, "manual")),
-                        Status::Waiting { .. } | Status::InFlight { .. } | Status::Blocked(_) => {
-                            let why = told(plan, &decision.name);
-                            refused.push((decision.name.clone(), why));
-                        }
-                    }
-                }
-                (wanted, refused)
-            }
-        }
-    }
-}
-
 /// A word that no other run has.
 pub(super) fn ticket() -> String {
     // The keys of a new hasher are random.
     let random = RandomState::new().build_hasher().finish();
     format!("{random:016x}")
-}
-
-/// The verdict about an image, in one sentence.
-fn told(plan: &Plan, name: &ImageName) -> String {
-    let text = plan.explain(name.as_str()).unwrap_or_default();
-    match text.split_once(". ") {
-        Some((first, _)) => format!("{first}."),
-        None => text,
-    }
 }
 
 fn rebuild(decision: &Decision, reason: &str, fleet: &Fleet, now: &str) -> Rebuild {
@@ -318,6 +259,8 @@ pub(super) enum Answer {
     Started(Option<RunRef>),
     /// CI did not take it.
     Refused { why: String, remedy: String },
+    /// It never reached CI, for a reason that will pass and is none of the build: it counts as nothing.
+    PutOff { why: String, remedy: String },
     /// Nobody knows: the next run looks for it.
     Unclear { why: String, remedy: String },
 }
@@ -325,24 +268,32 @@ pub(super) enum Answer {
 /// Asks CI for everything that was recorded, one after the other.
 pub(super) fn send(ci: &Ci, begun: &Begun, progress: &dyn Fn()) -> Vec<Answer> {
     let send = |request: &Request| {
+        // Nobody decides it again where only a person wanted it.
+        let again = |remedy: String| match request.rebuild.reason.as_str() {
+            MANUAL => "ask for it again then".to_owned(),
+            _ => remedy,
+        };
         if begun.recorded.elapsed() > SEND_WITHIN {
-            return Answer::Unclear {
+            return Answer::PutOff {
                 why: "it was not sent in time".to_owned(),
-                remedy: "the next run sees to it".to_owned(),
+                remedy: again("the next run sees to it".to_owned()),
             };
         }
         let told = Told::new(&request.rebuild);
         let asked = ci.start(&told.request(&request.image, &request.source, &request.rebuild));
         progress();
-        match asked {
-            Ok(run) => Answer::Started(run),
-            Err(error) => {
-                let (why, remedy) = (error.to_string(), error.remedy().to_string());
-                match error.may_have_started() {
-                    true => Answer::Unclear { why, remedy },
-                    false => Answer::Refused { why, remedy },
-                }
-            }
+        let error = match asked {
+            Ok(run) => return Answer::Started(run),
+            Err(error) => error,
+        };
+        let (why, remedy) = (error.to_string(), error.remedy());
+        match error {
+            CiError::Limited { .. } => Answer::PutOff {
+                why,
+                remedy: again(remedy),
+            },
+            error if error.may_have_started() => Answer::Unclear { why, remedy },
+            _ => Answer::Refused { why, remedy },
         }
     };
     begun.requests.iter().map(send).collect()
@@ -389,6 +340,7 @@ impl Operation for Confirm<'_> {
                     };
                     fleet.rebuild_ended(attempt, &end)
                 }
+                Answer::PutOff { why, .. } => fleet.rebuild_withdrawn(attempt, why),
                 Answer::Unclear { .. } => None,
             };
             changes.extend(change);
