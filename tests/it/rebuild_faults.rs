@@ -65,6 +65,18 @@ fn trouble(plant: &Plant, by: By, trouble: Trouble) {
     }
 }
 
+/// Lets the last build of `web` end.
+fn ends(plant: &Plant, by: By, conclusion: &str) {
+    match by {
+        By::GitHub => plant.ends("web", conclusion),
+        By::GitLab => {
+            let last = plant.gitlab.pipelines().pop().unwrap();
+            plant.gitlab.set_status(last.id, conclusion);
+        }
+        By::Webhook => unreachable!("it cannot be asked"),
+    }
+}
+
 /// How many requests came that start a build.
 fn asked(plant: &Plant, by: By) -> usize {
     match by {
@@ -79,18 +91,19 @@ fn asked(plant: &Plant, by: By) -> usize {
 
 /// Starts the run, and kills it when a server was asked for a build and does not answer.
 fn killed_while_it_asks(plant: &Plant, by: By, done: bool) {
+    let (before, asked_before) = (number(plant), asked(plant, by));
     trouble(plant, by, Trouble::Silent { done });
     let mut command = plant.command(&["rebuild", "--due"]);
     let command = command.stdout(Stdio::null()).stderr(Stdio::null());
     let mut run: Child = command.spawn().unwrap();
-    while asked(plant, by) == 0 {
+    while asked(plant, by) == asked_before {
         assert_eq!(run.try_wait().unwrap(), None, "it ended and asked nobody");
         std::thread::yield_now();
     }
     run.kill().unwrap();
     run.wait().unwrap();
-    assert_eq!(number(plant), usize::from(done));
-    assert_eq!(plant.outcomes("web"), ["requested"]);
+    assert_eq!(number(plant), before + usize::from(done));
+    assert_eq!(plant.outcomes("web").pop().as_deref(), Some("requested"));
 }
 
 #[test]
@@ -142,6 +155,49 @@ fn what_was_never_sent_is_sent_once_that_is_certain() {
             "{by:?} {push}"
         );
         assert_eq!(number(&plant), 1, "{by:?} {push}");
+    }
+}
+
+/// A retry follows a failure at once, so the run that failed is young, and has the same identity.
+#[test]
+fn a_retry_that_was_never_sent_is_not_taken_for_the_run_that_failed() {
+    for (by, push) in [(By::GitHub, false), (By::GitHub, true), (By::GitLab, false)] {
+        let mut plant = due(push, by);
+        plant.good(&["rebuild", "--due"]);
+        let failed = match by {
+            By::GitLab => "failed",
+            _ => "failure",
+        };
+        ends(&plant, by, failed);
+        plant.pass("20s");
+        killed_while_it_asks(&plant, by, false);
+        assert_eq!(plant.outcomes("web"), ["failure", "requested"]);
+        plant.pass("20s");
+        plant.good(&["rebuild", "--due"]);
+        assert_eq!(plant.outcomes("web"), ["failure", "requested"], "{by:?}");
+        plant.pass("15m");
+        assert_eq!(plant.due().code, 3);
+        assert_eq!(plant.outcomes("web"), ["failure", "failure", "running"]);
+        assert_eq!(number(&plant), 2, "{by:?} {push}");
+    }
+}
+
+/// The same within one run, which sees the failure and tries again.
+#[test]
+fn a_retry_whose_answer_got_lost_is_not_taken_for_the_run_that_failed() {
+    for (by, failed) in [(By::GitHub, "failure"), (By::GitLab, "failed")] {
+        for done in [false, true] {
+            let mut plant = due(false, by);
+            plant.good(&["rebuild", "--due"]);
+            ends(&plant, by, failed);
+            plant.pass("20s");
+            trouble(&plant, by, Trouble::Lost { done });
+            let told = plant.due();
+            let last = plant.outcomes("web").pop();
+            let expected = if done { "running" } else { "requested" };
+            assert_eq!(last.as_deref(), Some(expected), "{by:?} {done}: {told}");
+            assert_eq!(number(&plant), 1 + usize::from(done));
+        }
     }
 }
 

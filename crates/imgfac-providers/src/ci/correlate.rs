@@ -18,7 +18,7 @@ pub(super) struct Candidate {
     pub(super) created: Timestamp,
     /// What people see of it, which may have the identity of the rebuild.
     pub(super) titles: Vec<String>,
-    /// Whether it is known to be that of another rebuild.
+    /// Whether it is known to be that of another rebuild, or of another attempt at the same one.
     pub(super) taken: bool,
 }
 
@@ -38,7 +38,7 @@ pub(super) fn choose(
 ) -> Found {
     let young = candidates
         .iter()
-        .filter(|candidate| candidate.created >= earliest(since));
+        .filter(|candidate| candidate.created >= earliest(since) && !candidate.taken);
     let ours = young
         .clone()
         .filter(|candidate| named && candidate.names(identity))
@@ -47,7 +47,6 @@ pub(super) fn choose(
         return Found::Run(ours.run.clone());
     }
     let rest: Vec<_> = young
-        .filter(|candidate| !candidate.taken)
         // The name of another rebuild.
         .filter(|candidate| !(named && candidate.has_word(identity.len().max(SHORT + 1))))
         .collect();
@@ -139,5 +138,16 @@ mod tests {
         };
         check(false, std::slice::from_ref(&taken), "Absent");
         check(false, &[taken, run("2", "12:00:06", "Build")], "2");
+    }
+
+    #[test]
+    fn the_run_of_another_attempt_is_not_taken() {
+        let title = "ab".repeat(32);
+        let taken = Candidate {
+            taken: true,
+            ..run("1", "12:00:05", &title)
+        };
+        check(true, std::slice::from_ref(&taken), "Absent");
+        check(true, &[taken, run("2", "12:00:04", &title)], "2");
     }
 }

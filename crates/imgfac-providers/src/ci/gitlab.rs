@@ -227,7 +227,8 @@ impl<'s> GitLab<'s> {
     /// Gives pipelines the identity in their variables as a title. Where the token may not see them,
     /// time alone decides.
     fn ask_identities(&self, talk: &Talk, candidates: &mut [Candidate]) -> Result<(), CiError> {
-        for candidate in candidates.iter_mut().take(ASKED) {
+        let free = candidates.iter_mut().filter(|it| !it.taken);
+        for candidate in free.take(ASKED) {
             let id = &candidate.run.id;
             let place = self.place(format!("variables of pipeline {id} of {}", self.repo));
             let url = format!("{}/pipelines/{id}/variables", self.project);

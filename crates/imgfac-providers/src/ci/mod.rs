@@ -120,8 +120,9 @@ pub struct Ci {
     github: BTreeMap<String, GitHub>,
     /// Who the access token of each GitLab is of, once that was asked.
     gitlab_users: Mutex<BTreeMap<String, String>>,
-    /// The runs that were found or made, with the identities that they are for.
-    runs: Mutex<BTreeMap<String, String>>,
+    /// The runs that are somebody's: those that were found or made here with the identities that they
+    /// are for, and those that were recorded before, which no request to come is for.
+    runs: Mutex<BTreeMap<String, Option<String>>>,
 }
 
 impl Ci {
@@ -272,21 +273,22 @@ impl Ci {
         Ok(user)
     }
 
-    /// A run is known to be that of a rebuild, from an earlier time: it is not taken for another one.
-    pub fn know(&self, source: &Source, run: &str, identity: &str) {
-        lock(&self.runs).insert(key(source, run), identity.to_owned());
+    /// A run is recorded as that of an attempt at a rebuild, which may have ended: it is not taken for
+    /// another attempt, not even at the same rebuild.
+    pub fn know(&self, source: &Source, run: &str) {
+        lock(&self.runs).insert(key(source, run), None);
     }
 
     fn remember(&self, request: &BuildRequest<'_>, run: &RunRef) {
         let identity = request.identity.to_owned();
-        lock(&self.runs).insert(key(request.source, &run.id), identity);
+        lock(&self.runs).insert(key(request.source, &run.id), Some(identity));
     }
 
-    /// Whether a run is known to be that of another rebuild.
+    /// Whether a run is known to be that of another request.
     fn is_taken(&self, request: &BuildRequest<'_>, id: &str) -> bool {
         lock(&self.runs)
             .get(&key(request.source, id))
-            .is_some_and(|identity| identity != request.identity)
+            .is_some_and(|identity| identity.as_deref() != Some(request.identity))
     }
 }
 

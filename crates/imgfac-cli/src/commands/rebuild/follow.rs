@@ -72,13 +72,7 @@ impl Followed {
         fleet: &Fleet,
         now: Timestamp,
     ) {
-        let open: Vec<Open<'_>> = open(configuration, fleet).collect();
-        for it in &open {
-            if let Some(run) = &it.rebuild.run {
-                ci.know(it.source, run, &it.rebuild.identity);
-            }
-        }
-        for it in open {
+        for it in open(configuration, fleet) {
             let asked = || it.ask(ci, configuration, fleet, now);
             self.answers.entry(it.attempt.clone()).or_insert_with(asked);
         }

@@ -11,7 +11,8 @@ use imgfac_providers::Clock as _;
 use imgfac_providers::ci::{Ci, CiError, RunRef};
 use imgfac_rebuild::{Decision, Identity, Plan};
 use imgfac_state::{
-    Attempt, Change, Files, Fleet, Rebuild, RebuildCause, RebuildEnd, RebuildOutcome,
+    Attempt, Change, Configuration, Files, Fleet, Rebuild, RebuildCause, RebuildEnd,
+    RebuildOutcome, rebuilds,
 };
 
 use super::emergency;
@@ -118,9 +119,11 @@ impl Operation for Begin<'_> {
         if let Some(shown) = self.shown {
             shown.still_holds(&plan(configuration, &fleet, now))?;
         } else {
+            know(self.ci, configuration, &fleet);
             self.followed.ask(self.ci, configuration, &fleet, now);
             news = self.followed.record(configuration, &mut fleet, &text);
         }
+        know(self.ci, configuration, &fleet);
         let mut changes = std::mem::take(&mut news.changes);
         let mut files = Vec::new();
         if let Which::Emergency(asked, images) = &self.which {
@@ -197,6 +200,19 @@ impl Operation for Begin<'_> {
             ..applied.outcome
         });
         Ok(imgfac_model::exit::DONE)
+    }
+}
+
+/// Tells which runs are recorded, so that none of them is taken for one that is asked for now.
+fn know(ci: &Ci, configuration: &Configuration, fleet: &Fleet) {
+    for (name, enrolled) in &configuration.images {
+        let source = enrolled.enrolment.source.as_ref();
+        let stored = fleet.images.get(name.as_str());
+        let (Some(source), Some(stored)) = (source, stored) else {
+            continue;
+        };
+        let runs = rebuilds(&stored.rest).into_iter().filter_map(|it| it.run);
+        runs.for_each(|run| ci.know(source, &run));
     }
 }
 
