@@ -117,6 +117,11 @@ ctx.meta.promotion.actor == "" || len(name) != 3 ? "1970-01-01T00:00:00Z" : date
 /// Why nothing may wait: `emergency`, `manual`, or nothing.
 const URGENT: &str = r#"date(vars.asked) > date(vars.last) && date(vars.asked) <= now() ? "emergency" : date(vars.created) > date(vars.last) ? "manual" : """#;
 
+/// The updates that a build is told: fifty at most, since GitHub takes so much and no more. The last one
+/// says how many are left out.
+const CAUSES: &str = r#"let told = map(vars.pending, ({"base": .base, "from": .from, "to": .to, "since": .since}));
+len(told) > 50 ? concat(told[:49], [{"base": told[49].base, "from": told[49].from, "to": told[49].to, "since": told[49].since, "omitted": len(told[50:])}]) : told"#;
+
 /// The three tasks; those that no image uses are left out by the caller.
 pub(crate) fn task(settings: &Settings, provider: Provider) -> PromotionTask {
     PromotionTask::new(
@@ -289,7 +294,7 @@ fn causes() -> Step {
         ),
         (
             "causes",
-            r#"map(vars.pending, ({"base": .base, "from": .from, "to": .to, "since": .since}))"#,
+            CAUSES,
         ),
         (
             "digests",

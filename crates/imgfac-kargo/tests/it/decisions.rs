@@ -291,9 +291,17 @@ fn due() -> Situation {
 
 /// The requests of a rebuild, answered as given.
 fn requests(fleet: &Owned, answer: &Json) -> Result<(Progress, Vec<Json>), String> {
+    requests_in(&due(), fleet, answer)
+}
+
+fn requests_in(
+    situation: &Situation,
+    fleet: &Owned,
+    answer: &Json,
+) -> Result<(Progress, Vec<Json>), String> {
     let manifests = fleet.synthesize();
     assert_eq!(manifests.problems, []);
-    let mut cluster = due().cluster();
+    let mut cluster = situation.cluster();
     for (secret, key, token) in [
         ("imgfac-dispatch-github", "acme", "one\n"),
         ("imgfac-dispatch-github", "token", "two"),
@@ -322,6 +330,39 @@ fn the_build_is_told_what_and_why() {
     insta::assert_snapshot!("github", request(Provider::GitHub, 204));
     insta::assert_snapshot!("gitlab", request(Provider::GitLab, 201));
     insta::assert_snapshot!("webhook", request(Provider::Webhook, 202));
+}
+
+#[test]
+fn of_many_updates_the_first_are_told_and_how_many_more_there_are() {
+    for (number, omitted) in [(1, None), (50, None), (51, Some(1)), (70, Some(20))] {
+        let references: Vec<String> = (0..number).map(|at| format!("b{at}:1")).collect();
+        let names: Vec<String> = (0..number).map(|at| format!("b{at}-1")).collect();
+        let mut fleet = fleet(Provider::GitHub);
+        fleet.bases(&references.iter().map(String::as_str).collect::<Vec<_>>());
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        stands_on(&mut fleet.images[1], &names, &[]);
+        let mut situation = due();
+        let moved = situation.seen.remove("node-22").unwrap();
+        let all = names.iter().map(|it| (*it).to_owned());
+        situation.seen = all.clone().map(|it| (it, moved.clone())).collect();
+        situation.built = all.map(|it| (it, "1".to_owned())).collect();
+        let ok = json!({"status": 204, "body": {}});
+        let (_, sent) = requests_in(&situation, &fleet, &ok).unwrap();
+        let inputs = &sent[0]["body"]["inputs"];
+        let list = |key: &str| -> Vec<Json> {
+            serde_json::from_str(inputs[key].as_str().unwrap()).unwrap()
+        };
+        let causes = list("imgfac_causes");
+        assert_eq!(list("imgfac_bases").len(), number);
+        assert_eq!(causes.len(), number.min(50));
+        for (at, cause) in causes.iter().enumerate() {
+            for key in ["base", "from", "to", "since"] {
+                assert!(cause[key].is_string(), "{cause}");
+            }
+            let last = omitted.filter(|_| at == 49).map(Json::from);
+            assert_eq!(cause.get("omitted"), last.as_ref());
+        }
+    }
 }
 
 #[test]

@@ -27,6 +27,11 @@ const PAGE: usize = 100;
 /// Pages that are read; GitHub gives no more than a thousand runs to a question with a time.
 const PAGES: usize = 10;
 
+/// All inputs together may be so long, in characters; as JSON they are longest.
+///
+/// <https://docs.github.com/actions/reference/workflows-and-actions/events-that-trigger-workflows#workflow_dispatch>
+const INPUTS: usize = 65_535;
+
 /// A GitHub server.
 #[derive(Debug)]
 pub(super) struct GitHub {
@@ -132,8 +137,9 @@ impl GitHub {
                 "imgfac_bases",
                 "imgfac_rebuild",
             ],
-        )
-        .map_err(|error| place.unusable(error.to_string()))?;
+            &place,
+            |inputs| serde_json::to_string(inputs).is_ok_and(|text| text.len() <= INPUTS),
+        )?;
         let since = ci.talk.clock.now();
         let path = format!("{}/dispatches", path_of(request));
         let dispatch = |details: bool| {

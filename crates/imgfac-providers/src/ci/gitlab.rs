@@ -24,6 +24,9 @@ const PAGE: usize = 100;
 const PAGES: usize = 5;
 /// Pipelines whose variables are asked for, one by one.
 const ASKED: usize = 20;
+/// The value of a variable may be so long, in bytes. Jobs have it in their environment, where Linux takes
+/// 128 KiB for a variable with its name, and GitLab refuses more than this, unless its plan says otherwise.
+const VARIABLE: usize = 120 << 10;
 /// The variable with the identity of a rebuild.
 const IDENTITY: &str = "IMGFAC_REBUILD";
 
@@ -122,8 +125,9 @@ impl<'s> GitLab<'s> {
         let variables = payload::passed(
             request,
             ["IMGFAC_REASON", "IMGFAC_CAUSES", "IMGFAC_BASES", IDENTITY],
-        )
-        .map_err(|error| place.unusable(error.to_string()))?;
+            &place,
+            |variables| variables.values().all(|value| value.len() <= VARIABLE),
+        )?;
         let (end, body) = match (&self.server.trigger, &self.server.access) {
             (Some(token), _) => (
                 "trigger/pipeline",

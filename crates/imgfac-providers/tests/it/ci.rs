@@ -300,6 +300,104 @@ fn a_users_input_wins_over_ours() {
     assert_eq!(body["inputs"]["imgfac_reason"], "mine");
 }
 
+/// A build of an image with so many bases, all of which have moved.
+fn with_bases(provider: Provider, number: usize) -> Shop {
+    let mut shop = Shop::new(provider, |asked, _| match asked.line.contains("/api/v4") {
+        true => json(201, r#"{"id": 7}"#),
+        false => json(200, RUN),
+    });
+    shop.source.cause_inputs = true;
+    let first = shop.causes[0].clone();
+    shop.causes.clear();
+    shop.bases.clear();
+    for place in 0..number {
+        let base = Reference::parse(&format!("registry.example.com/base-{place}:1")).unwrap();
+        shop.bases.insert(base.clone(), first.to.clone());
+        let first = first.clone();
+        shop.causes.push(CauseOfBuild { base, ..first });
+    }
+    shop
+}
+
+/// The updates and the bases that a build was told.
+fn causes_and_bases(shop: &Shop) -> [Vec<serde_json::Value>; 2] {
+    let [request] = shop.fake.requests().try_into().unwrap();
+    let body: serde_json::Value = serde_json::from_str(&request.body).unwrap();
+    let list = |text: &serde_json::Value| serde_json::from_str(text.as_str().unwrap()).unwrap();
+    match shop.source.provider {
+        Provider::GitHub => {
+            assert!(body["inputs"].to_string().len() <= 65_535);
+            ["imgfac_causes", "imgfac_bases"].map(|key| list(&body["inputs"][key]))
+        }
+        Provider::GitLab => {
+            let variables = body["variables"].as_array().unwrap();
+            ["IMGFAC_CAUSES", "IMGFAC_BASES"].map(|key| {
+                let variable = variables.iter().find(|it| it["key"] == key);
+                list(&variable.unwrap()["value"])
+            })
+        }
+        Provider::Webhook => ["causes", "bases"].map(|key| body[key].as_array().unwrap().clone()),
+    }
+}
+
+#[test]
+fn of_many_updates_the_first_are_told_and_how_many_more_there_are() {
+    for (provider, bases, least, most) in [
+        (Provider::GitHub, 1, 1, 1),
+        (Provider::GitHub, 50, 50, 50),
+        (Provider::GitHub, 51, 50, 50),
+        (Provider::GitHub, 300, 50, 50),
+        // The digests need the room.
+        (Provider::GitHub, 400, 1, 49),
+        (Provider::GitLab, 50, 50, 50),
+        (Provider::GitLab, 900, 50, 50),
+        (Provider::Webhook, 2_000, 50, 50),
+    ] {
+        let shop = with_bases(provider, bases);
+        shop.start().unwrap();
+        let [causes, told] = causes_and_bases(&shop);
+        assert_eq!(told.len(), bases, "all bases are told");
+        let number = causes.len();
+        assert!((least..=most).contains(&number), "{bases}: {number}");
+        for (place, cause) in causes.iter().enumerate() {
+            assert_eq!(cause["base"], shop.causes[place].base.to_string());
+            assert_eq!(cause["from"], digest("a").as_str());
+            let last = place + 1 == number && number < bases;
+            let omitted = last.then_some(bases - number);
+            assert_eq!(cause.get("omitted"), omitted.map(Into::into).as_ref());
+        }
+    }
+}
+
+#[test]
+fn bases_that_do_not_fit_are_not_cut() {
+    for (provider, bases, expected) in [
+        (
+            Provider::GitHub,
+            600,
+            "no: workflow web.yml of acme/shop on main cannot be asked: what it would be told, with the digests of 600 bases, is more than HOST takes; pass less in images.yaml; with causeInputs: false a build is told of no bases\nasked: 0 POST, 0 GET; waits: 0",
+        ),
+        (
+            Provider::GitLab,
+            1_500,
+            "no: pipeline of acme/shop on main cannot be asked: what it would be told, with the digests of 1500 bases, is more than HOST takes; pass less in images.yaml; with causeInputs: false a build is told of no bases\nasked: 0 POST, 0 GET; waits: 0",
+        ),
+    ] {
+        let mut shop = with_bases(provider, bases);
+        assert_eq!(shop.told(), expected);
+        shop.source.cause_inputs = false;
+        assert!(shop.start().is_ok());
+    }
+    let mut shop = with_bases(Provider::GitHub, 1);
+    shop.source
+        .inputs
+        .insert("notes".into(), "x".repeat(66_000));
+    for cause_inputs in [false, true] {
+        shop.source.cause_inputs = cause_inputs;
+        assert!(shop.told().starts_with("no: workflow web.yml"));
+    }
+}
+
 #[test]
 fn what_is_missing_is_known_before_anybody_is_asked() {
     for (provider, expected) in [
