@@ -63,8 +63,13 @@ const PRUNE: &[&str] = &["apply", "--file", "all.yaml", "--prune"];
 fn run(sandbox: &Sandbox, arguments: &[&str]) -> Outcome {
     let mut command = sandbox.command(arguments);
     command.env("KUBECONFIG", sandbox.path().join("kubeconfig"));
-    let outcome = sandbox.run_command(&mut command);
+    let mut outcome = sandbox.run_command(&mut command);
     assert!(!outcome.to_string().contains(TOKEN), "{outcome}");
+    // The port is another one each time.
+    if let Some((before, after)) = outcome.stderr.split_once("(http://127.0.0.1:") {
+        let after = after.trim_start_matches(|c: char| c.is_ascii_digit());
+        outcome.stderr = format!("{before}(http://127.0.0.1:PORT{after}");
+    }
     outcome
 }
 
@@ -330,13 +335,13 @@ fn a_file_may_be_a_part_but_must_be_manifests() {
 fn wrong_credentials_and_contexts_are_named() {
     let server = ApiServer::start(FakeApi::new());
     let sandbox = folder(&server);
-    assert_snapshot!(run(&sandbox, &[APPLY, &["--context", "stranger"]].concat()), @"
+    assert_snapshot!(run(&sandbox, &[APPLY, &["--context", "stranger"]].concat()), @r#"
     exit 1
     --- stdout
     --- stderr
-    error: the cluster does not accept the credentials (401)
+    error: context "stranger" (http://127.0.0.1:PORT): the cluster does not accept the credentials (401)
     hint: log in again, or choose another context with --context
-    ");
+    "#);
     assert_snapshot!(run(&sandbox, &[APPLY, &["--context", "typo"]].concat()), @r#"
     exit 1
     --- stdout
@@ -636,6 +641,21 @@ fn an_emergency_needs_a_reason_and_consent() {
         assert!(!outcome.stderr.contains('\u{1b}'), "{outcome}");
     }
     assert!(server.api().log.is_empty(), "nothing was asked for");
+}
+
+#[test]
+fn a_cluster_that_takes_no_emergency_is_named() {
+    let server = ApiServer::start(FakeApi::new());
+    let (sandbox, rebuild) = rebuilding(&server);
+    let stranger = ["web", "--yes", "--context=stranger", "--format=json"];
+    assert_snapshot!(rebuild(&sandbox, &stranger), @r#"
+    exit 1
+    --- stdout
+    --- stderr
+    error: context "stranger" (http://127.0.0.1:PORT): the cluster does not accept the credentials (401)
+    hint: log in again, or choose another context with --context
+    "#);
+    assert_eq!(overrides(&server), Value::Null);
 }
 
 /// What is on record of emergencies.

@@ -92,7 +92,18 @@ impl ContextArg {
         runtime.block_on(async {
             let cluster = connect(&access, options).await?;
             let stop = Stop::on_signal();
-            Ok(work(&cluster, &stop).await?)
+            work(&cluster, &stop).await.map_err(|error| {
+                let place = match &error {
+                    // Which cluster it was matters only if one was asked.
+                    imgfac_cluster::Error::Request(_) => format!("{}: ", cluster.place()),
+                    _ => String::new(),
+                };
+                let error = CliError::from(error);
+                CliError {
+                    message: format!("{place}{}", error.message),
+                    ..error
+                }
+            })
         })
     }
 }

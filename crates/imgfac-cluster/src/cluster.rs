@@ -29,6 +29,7 @@ pub struct Cluster {
     pub(crate) client: Client,
     pub(crate) options: Options,
     pub(crate) budget: Budget,
+    place: String,
 }
 
 impl Cluster {
@@ -40,7 +41,19 @@ impl Cluster {
             client,
             budget: Budget::new(&options.retry),
             options,
+            place: String::new(),
         }
+    }
+
+    /// The same, with words for where it is.
+    pub(crate) fn at(self, place: String) -> Self {
+        Self { place, ..self }
+    }
+
+    /// Where it is, for messages: the context and the server; empty when nobody said.
+    #[must_use]
+    pub fn place(&self) -> &str {
+        &self.place
     }
 
     pub(crate) fn concurrency(&self) -> usize {

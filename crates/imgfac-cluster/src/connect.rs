@@ -162,19 +162,32 @@ fn at(line: Option<u64>) -> String {
 /// # Errors
 /// When there are no credentials, or such that cannot be used.
 pub async fn connect(access: &Access, options: Options) -> Result<Cluster, ConnectError> {
-    let client = if access.files.is_empty() {
+    let (client, place) = if access.files.is_empty() {
         if !access.in_pod {
             return Err(ConnectError::Nowhere);
         }
         let config = Config::incluster().map_err(ConnectError::Pod)?;
-        client(config).map_err(ConnectError::PodClient)?
+        let place = server(&config);
+        (client(config).map_err(ConnectError::PodClient)?, place)
     } else {
         from_files(access).await?
     };
-    Ok(Cluster::new(client, options))
+    Ok(Cluster::new(client, options).at(place))
 }
 
-async fn from_files(access: &Access) -> Result<Client, ConnectError> {
+/// The address of the server, without what may be secret in it.
+fn server(config: &Config) -> String {
+    let url = &config.cluster_url;
+    let scheme = url.scheme_str().unwrap_or("https");
+    let host = url.host().unwrap_or_default();
+    match url.port_u16() {
+        Some(port) => format!("{scheme}://{host}:{port}"),
+        None => format!("{scheme}://{host}"),
+    }
+}
+
+/// A client, and where it leads.
+async fn from_files(access: &Access) -> Result<(Client, String), ConnectError> {
     let files = Files(access.files.clone());
     let mut merged: Option<Kubeconfig> = None;
     for path in &access.files {
@@ -227,7 +240,8 @@ async fn from_files(access: &Access) -> Result<Client, ConnectError> {
     if !own_proxy && Matcher::from_env().intercept(&config.cluster_url).is_none() {
         config.proxy_url = None;
     }
-    client(config).map_err(unusable)
+    let place = format!("context {context:?} ({})", server(&config));
+    Ok((client(config).map_err(unusable)?, place))
 }
 
 /// A file; `None` when it is not there.
