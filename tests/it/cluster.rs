@@ -506,7 +506,8 @@ fn a_base_stands_for_all_that_need_it() {
         "notAttempted": 0
       },
       "reason": "zlib is broken",
-      "dryRun": false
+      "dryRun": false,
+      "emergenciesBefore": 0
     }
     "#);
     // Both stages of `web` that its target does not need are no reason.
@@ -555,6 +556,7 @@ fn a_rebuild_that_fails_stops_no_other() {
       failed   base: the delay of base is overruled, but no rebuild could be started: not allowed to create promotions.kargo.akuity.io in namespace imgfac
       hint: a Role with verb "create" on "promotions.kargo.akuity.io" allows it
     0 started, 1 failed
+    1 emergency before it in 30 days
     --- stderr
     "#);
     refusal(409, "AlreadyExists", "promotions already exists");
@@ -563,6 +565,7 @@ fn a_rebuild_that_fails_stops_no_other() {
     --- stdout
       failed   base: the delay of base is overruled, but no rebuild could be started: refused (409): promotions already exists
     0 started, 1 failed
+    2 emergencies before it in 30 days
     --- stderr
     ");
     assert_snapshot!(rebuild(&sandbox, &["redis", "web", "--yes"]), @"
@@ -571,6 +574,7 @@ fn a_rebuild_that_fails_stops_no_other() {
       failed   redis: it is external: it has no source, so others build it
       started  web: rebuild-trigger-web.00000000000000000000000027.abc1234
     1 started, 1 failed
+    2 emergencies before it in 30 days
     --- stderr
     ");
     // Credentials that are no longer taken fail for all.
@@ -582,6 +586,7 @@ fn a_rebuild_that_fails_stops_no_other() {
       not attempted  web
       hint: log in again, or choose another context with --context
     0 started, 1 failed, 1 not attempted
+    3 emergencies before it in 30 days
     --- stderr
     ");
 }
@@ -689,8 +694,18 @@ fn an_emergency_is_on_record_before_anything_is_asked_for() {
     images:
       - web
     "#);
-    // Trying it out is no emergency.
-    assert_eq!(rebuild(&sandbox, &["web", "--dry-run"]).code, 0);
+    // Trying it out is no emergency, and the one before is counted.
+    assert_snapshot!(rebuild(&sandbox, &["web", "--dry-run"]), @"
+    exit 0
+    --- stdout
+      would start  web, with freight of base-node-22
+    Dry run: 1 started
+    1 emergency before it in 30 days
+    --- stderr
+    ");
+    let told = rebuild(&sandbox, &["web", "--dry-run", "--format=json"]).stdout;
+    let told: Value = serde_json::from_str(&told).unwrap();
+    assert_eq!(told["emergenciesBefore"], 1);
     assert_eq!(audit(&sandbox).len(), 1);
 
     // What cannot be put on record is not asked for.

@@ -133,6 +133,7 @@ fn the_next_update_waits_as_always() {
     --- stdout
       not started  vital is being rebuilt since 2026-11-02T00:00:00Z ("http://GITHUB/acme/shop/actions/runs/1000").
     1 not started, 1 under way; time alone changes nothing before 2026-11-02T06:00:00Z.
+    1 emergency before it in 30 days
     --- stderr
     "#);
     plant.pass("10m");
@@ -304,6 +305,33 @@ fn a_person_sees_what_happens_and_says_yes() {
     // The next one hears of it.
     let (_, said) = answers(&plant, "n\n").unwrap();
     assert!(said.contains("1 emergency before it in 30 days"), "{said}");
+}
+
+/// Also those who are not asked.
+#[test]
+fn emergencies_are_counted() {
+    for push in [false, true] {
+        let mut plant = waiting(push, "");
+        let counted = |plant: &Plant| {
+            let told = emergency(plant, &["other", "--yes", "--format=json"]);
+            let told: serde_json::Value = serde_json::from_str(&told.stdout).unwrap();
+            told["emergenciesBefore"].clone()
+        };
+        for before in 0..2 {
+            assert_eq!(counted(&plant), before);
+            plant.pass("1h");
+        }
+        let told = emergency(&plant, &["vital", "--yes"]).stdout;
+        assert!(
+            told.contains("\n2 emergencies before it in 30 days\n"),
+            "{told}"
+        );
+        // What is long ago counts no more, and what is no emergency counts nothing.
+        plant.pass("31d");
+        assert_eq!(counted(&plant), 0);
+        let named = plant.run(&["rebuild", "top", "--format=json"]).stdout;
+        assert!(!named.contains("emergenciesBefore"), "{named}");
+    }
 }
 
 #[test]

@@ -212,7 +212,7 @@ fn one_target_that_is_down_keeps_no_other_from_hearing() {
 
 #[test]
 fn an_emergency_is_told_once() {
-    let plant = due(true, TO_ALL);
+    let mut plant = due(true, TO_ALL);
     let mut heard = 0;
     let arguments = [
         "rebuild",
@@ -237,6 +237,18 @@ fn an_emergency_is_told_once() {
     assert_eq!(first, ["emergency web", "started web"]);
     plant.good(&["rebuild", "--due"]);
     assert_eq!(told(&plant, &mut heard), [""; 0]);
+
+    // The next one says that it is not the first.
+    plant.pass("1h");
+    let mut command = plant.command(&arguments);
+    command.env("GITHUB_ACTOR", "alice");
+    let _ = plant.run_command(&mut command);
+    let body = plant.hook.bodies().pop().unwrap();
+    assert_eq!(
+        body["title"],
+        "web: emergency rebuild (1 before it in thirty days)"
+    );
+    assert_eq!(body["events"][0]["emergenciesBefore"], 1);
 }
 
 #[test]

@@ -34,6 +34,8 @@ pub struct Event {
     pub since: Option<String>,
     /// The vulnerabilities that it is for.
     pub cves: Vec<String>,
+    /// Of an emergency: how many there were in the thirty days before it.
+    pub before: Option<usize>,
     /// The images that are affected, where the subject is none.
     pub images: Vec<String>,
     /// What tells it from others of its kind and subject.
@@ -133,6 +135,7 @@ impl Event {
             next_try: None,
             since: None,
             cves: Vec::new(),
+            before: None,
             images: Vec::new(),
             same: same.into(),
         }

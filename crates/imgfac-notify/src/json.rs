@@ -44,6 +44,8 @@ struct JsonEvent {
     since: Option<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     cves: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    emergencies_before: Option<usize>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     images: Vec<String>,
 }
@@ -85,6 +87,7 @@ fn json_event(event: &Event) -> JsonEvent {
         next_try: optional(&event.next_try),
         since: optional(&event.since),
         cves: event.cves.iter().map(|cve| one(cve)).collect(),
+        emergencies_before: event.before,
         images: event.images.iter().map(|image| one(image)).collect(),
     }
 }

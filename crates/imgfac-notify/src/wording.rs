@@ -102,14 +102,18 @@ impl Wording {
 }
 
 /// What happened, in words.
-fn what(kind: NotificationEvent) -> &'static str {
-    match kind {
+fn what(event: &Event) -> String {
+    let words = match event.kind {
         NotificationEvent::Started => "rebuild started",
         NotificationEvent::Failed => "rebuild failed",
         NotificationEvent::ThreeStrikes => "three rebuilds failed in a row",
         NotificationEvent::Emergency => "emergency rebuild",
         NotificationEvent::Stale => "stale",
         NotificationEvent::Unreachable => "unreachable for more than a day",
+    };
+    match event.before.filter(|before| *before > 0) {
+        Some(before) => format!("{words} ({before} before it in thirty days)"),
+        None => words.to_owned(),
     }
 }
 
@@ -117,7 +121,7 @@ fn value(event: &Event, placeholder: Placeholder) -> Option<String> {
     match placeholder {
         Placeholder::Event => Some(event.kind.to_string()),
         Placeholder::Subject => Some(event.subject.clone()),
-        Placeholder::What => Some(what(event.kind).to_owned()),
+        Placeholder::What => Some(what(event)),
         Placeholder::Reason => event.reason.clone(),
         Placeholder::Causes => {
             let causes: Vec<String> = event.causes.iter().map(cause).collect();

@@ -141,6 +141,7 @@ impl RebuildArgs {
     }
 }
 
+pub(crate) use self::emergency::count_before as emergencies_before;
 /// Decides about every image, as state is.
 pub(crate) use self::plan::plan as plan_of;
 

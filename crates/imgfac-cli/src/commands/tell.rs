@@ -3,6 +3,7 @@
 //! Events are read off state, not off the run that made them: what a run that was killed did not tell,
 //! the next one does.
 
+use std::cell::LazyCell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use imgfac_model::{NotificationEvent, Reference};
@@ -10,8 +11,8 @@ use imgfac_notify::{Cause, Event, concerned, deliveries};
 use imgfac_providers::{Delivered, NotifyOptions, send_all};
 use imgfac_rebuild::{Plan, Status};
 use imgfac_state::{
-    Configuration, Files, Fleet, Rebuild, RebuildOutcome, Stored, Telling, asked_emergency,
-    last_error, rebuilds, tag_errors,
+    AUDIT, Files, Fleet, Rebuild, RebuildOutcome, Stored, Telling, asked_emergency, last_error,
+    rebuilds, tag_errors,
 };
 use jiff::{SignedDuration, Timestamp};
 
@@ -80,7 +81,7 @@ impl Operation for Tell<'_> {
         let mut fleet = factory.fleet()?;
         let telling = match self.told.take() {
             Some(told) => told,
-            None => self.send(&factory.configuration, &fleet, &now)?,
+            None => self.send(factory, &fleet, &now)?,
         };
         fleet.tell(&telling, &now);
         self.told = Some(telling);
@@ -103,12 +104,13 @@ impl Operation for Tell<'_> {
 }
 
 impl Tell<'_> {
-    fn send(
+    fn send<F: Files>(
         &mut self,
-        configuration: &Configuration,
+        factory: &Factory<F>,
         fleet: &Fleet,
         now: &str,
     ) -> Result<Telling, CliError> {
+        let configuration = &factory.configuration;
         let settings = &configuration.settings;
         let looked_at = NotificationEvent::ALL.iter();
         let looked_at: BTreeSet<NotificationEvent> =
@@ -127,7 +129,7 @@ impl Tell<'_> {
         }
         let time: Timestamp = now.parse().map_err(CliError::failed)?;
         let plan = rebuild::plan_of(configuration, fleet, time);
-        let events = events(configuration, fleet, &plan, time);
+        let events = events(factory, fleet, &plan, time);
         let current = concerned(&settings.notifications, &events);
         let news = fleet.told.news(&current);
         let deliveries = deliveries(&settings.notifications, &events, &news);
@@ -148,8 +150,15 @@ impl Tell<'_> {
 }
 
 /// All that is the case.
-fn events(configuration: &Configuration, fleet: &Fleet, plan: &Plan, now: Timestamp) -> Vec<Event> {
+fn events<F: Files>(
+    factory: &Factory<F>,
+    fleet: &Fleet,
+    plan: &Plan,
+    now: Timestamp,
+) -> Vec<Event> {
+    let configuration = &factory.configuration;
     let text = now.to_string();
+    let audit = LazyCell::new(|| factory.store.yaml_files(AUDIT).unwrap_or_default());
     let mut events = Vec::new();
     for (name, enrolled) in &configuration.images {
         let Some(stored) = fleet.images.get(name.as_str()) else {
@@ -177,10 +186,13 @@ fn events(configuration: &Configuration, fleet: &Fleet, plan: &Plan, now: Timest
             asked.is_ok_and(|at| now.duration_since(at) <= EMERGENCY_NEWS)
         });
         if let Some(asked) = emergency {
+            // This one is on record, too.
+            let before = rebuild::emergencies_before(&audit, &asked.asked_at).saturating_sub(1);
             events.push(Event {
                 reason: Some(asked.reason),
                 actor: Some(asked.actor).filter(|actor| !actor.is_empty()),
                 cves: asked.vulnerabilities,
+                before: Some(before),
                 ..Event::emergency(name.as_str(), &asked.asked_at, &text)
             });
         }

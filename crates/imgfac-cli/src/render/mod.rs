@@ -18,7 +18,7 @@ pub(crate) use self::{
     diagnostics::{count_errors, diagnostics, place},
     json::{JsonDiagnostic, JsonDone, JsonObserved, JsonReport},
     progress::progress_bar,
-    rebuild::{RebuildOutcome, RebuildReport, rebuilds},
+    rebuild::{EMERGENCY_DAYS, RebuildOutcome, RebuildReport, emergencies_before, rebuilds},
     started::{EndedRun, Started, StartedReport, Why, started},
     style::{BOLD, DIM, ERROR, GOOD, WARNING, clean, clean_json, columns, count},
     summary::{CommitReport, Done, Report, done, files, not_known, observed, summary},

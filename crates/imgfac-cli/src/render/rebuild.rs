@@ -1,7 +1,8 @@
 //! What became of emergency rebuilds: for people, and as JSON, version 1.
 //!
 //! One object: `images` (each with `image`, `outcome`, `stage`, `warehouse`, `promotion`, `error`,
-//! `remedy`), `counts`, `reason`, `dryRun`. Keys are only ever added.
+//! `remedy`), `counts`, `reason`, `dryRun`, `emergenciesBefore` (in thirty days). Keys are only ever
+//! added.
 
 use std::collections::BTreeSet;
 use std::io::{self, Write};
@@ -10,7 +11,17 @@ use imgfac_cluster::{Error, Promoted};
 use imgfac_model::ImageName;
 use serde::Serialize;
 
-use super::style::{DIM, ERROR, GOOD, clean};
+use super::style::{DIM, ERROR, GOOD, clean, count};
+
+/// Emergencies of so many days are counted.
+pub(crate) const EMERGENCY_DAYS: i64 = 30;
+
+/// Says how many emergencies there were before one, if there were any.
+pub(crate) fn emergencies_before(number: usize) -> Option<String> {
+    let number = (number > 0).then(|| count(number, "emergency"))?;
+    let number = number.replace("emergencys", "emergencies");
+    Some(format!("{number} before it in {EMERGENCY_DAYS} days"))
+}
 
 /// What became of one image.
 pub(crate) enum RebuildOutcome {
@@ -28,6 +39,8 @@ pub(crate) enum RebuildOutcome {
 pub(crate) struct RebuildReport {
     pub(crate) images: Vec<(ImageName, RebuildOutcome)>,
     pub(crate) reason: String,
+    /// How many emergencies there were before.
+    pub(crate) before: usize,
     pub(crate) dry_run: bool,
 }
 
@@ -93,6 +106,7 @@ impl RebuildReport {
             counts: self.counts(),
             reason: &self.reason,
             dry_run: self.dry_run,
+            emergencies_before: self.before,
         }
     }
 }
@@ -143,7 +157,11 @@ pub(crate) fn rebuilds(out: &mut dyn Write, report: &RebuildReport, quiet: bool)
     .map(|(count, word)| format!("{count} {word}"))
     .collect();
     let prefix = if report.dry_run { "Dry run: " } else { "" };
-    writeln!(out, "{prefix}{}", words.join(", "))
+    writeln!(out, "{prefix}{}", words.join(", "))?;
+    if let Some(before) = emergencies_before(report.before) {
+        writeln!(out, "{DIM}{before}{DIM:#}")?;
+    }
+    Ok(())
 }
 
 /// What became of all images.
@@ -154,6 +172,7 @@ pub(crate) struct JsonRebuilds<'r> {
     counts: JsonCounts,
     reason: &'r str,
     dry_run: bool,
+    emergencies_before: usize,
 }
 
 #[derive(Serialize)]

@@ -3,8 +3,8 @@
 //!
 //! One object: `started` (each with `image`, `identity`, `reason`, `bases`, `run`, `url`, `error`,
 //! `remedy`, `unclear`), `refused` (`image`, `why`), `ended` (`image`, `outcome`, `url`,
-//! `durationSeconds`, `digest`, `problem`), `unknown` (`image`, `why`), `commit`, `plan`, `wakesAt`.
-//! Keys are only ever added.
+//! `durationSeconds`, `digest`, `problem`), `unknown` (`image`, `why`), `commit`, `plan`, `wakesAt`,
+//! and of an emergency `emergenciesBefore` (in thirty days). Keys are only ever added.
 
 use std::collections::BTreeSet;
 use std::io::{self, Write};
@@ -13,6 +13,7 @@ use imgfac_model::Reference;
 use imgfac_rebuild::{Plan, Status};
 use serde::Serialize;
 
+use super::rebuild::emergencies_before;
 use super::style::{BOLD, DIM, ERROR, GOOD, WARNING, clean, count};
 use super::summary::CommitReport;
 
@@ -59,6 +60,8 @@ pub(crate) struct StartedReport<'a> {
     /// Images of whose runs nothing could be found out.
     pub(crate) unknown: Vec<Why<'a>>,
     pub(crate) commit: Option<&'a CommitReport>,
+    /// Of an emergency: how many there were before.
+    pub(crate) emergencies: Option<usize>,
     /// How many runs still were under way when the wait for them ended; `None`: nobody waited.
     pub(crate) open: Option<usize>,
     pub(crate) plan: &'a Plan,
@@ -74,6 +77,8 @@ pub(crate) struct JsonStarted<'a> {
     commit: Option<&'a str>,
     plan: String,
     wakes_at: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    emergencies_before: Option<usize>,
 }
 
 impl StartedReport<'_> {
@@ -86,6 +91,7 @@ impl StartedReport<'_> {
             commit: self.commit.map(|commit| commit.id.as_str()),
             plan: self.plan.id().to_string(),
             wakes_at: self.plan.wakes_at.map(|at| at.to_string()),
+            emergencies_before: self.emergencies,
         }
     }
 
@@ -166,6 +172,10 @@ pub(crate) fn started(
         return Ok(());
     }
     writeln!(out, "{}", summary(report))?;
+    let before = report.emergencies.and_then(emergencies_before);
+    if let Some(before) = before {
+        writeln!(out, "{DIM}{before}{DIM:#}")?;
+    }
     if let Some(commit) = report.commit {
         super::summary::committed(out, commit)?;
     }

@@ -42,6 +42,7 @@ pub(super) fn run(
         .iter()
         .filter(|target| target.trigger.is_ok())
         .count();
+    let before = emergency::before(&factory.store, &wanted.asked.asked_at);
     if possible > 0 && !args.dry_run {
         let namespace = &factory.configuration.settings.namespace;
         let rows = targets.iter().map(|target| {
@@ -86,6 +87,7 @@ pub(super) fn run(
     let report = RebuildReport {
         images: outcomes(targets, answers),
         reason: wanted.full_reason(),
+        before,
         dry_run: args.dry_run,
     };
     match args.format.format {

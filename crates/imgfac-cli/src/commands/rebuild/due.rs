@@ -158,6 +158,7 @@ fn report<'a>(
             .map(|(Attempt { image, .. }, why)| Why { image, why })
             .collect(),
         commit: begun.commit.as_ref(),
+        emergencies: begun.emergencies,
         open: followed.map(|it| it.open),
         plan: (followed.and_then(|it| it.plan.as_ref())).unwrap_or(&begun.plan),
     }

@@ -19,7 +19,7 @@ use crate::error::CliError;
 use crate::factory::{Access, Factory};
 use crate::fleet_graph;
 use crate::git::variable;
-use crate::render::{self, BOLD, CommitReport, DIM, clean, count};
+use crate::render::{self, BOLD, CommitReport, DIM, EMERGENCY_DAYS, clean, count};
 
 /// What somebody wants, and what is known at that time.
 pub(super) struct Wanted {
@@ -251,10 +251,9 @@ pub(super) fn consent(
     }
     let reason = clean(&wanted.full_reason());
     writeln!(context.err, "{DIM}reason:{DIM:#} {reason}")?;
-    let before = recent(&wanted.factory.store, &wanted.asked.asked_at);
-    if before > 0 {
-        let before = count(before, "emergency").replace("emergencys", "emergencies");
-        writeln!(context.err, "{DIM}{before} before it in {DAYS} days{DIM:#}")?;
+    let before = before(&wanted.factory.store, &wanted.asked.asked_at);
+    if let Some(before) = render::emergencies_before(before) {
+        writeln!(context.err, "{DIM}{before}{DIM:#}")?;
     }
     let images = count(possible, "image");
     write!(context.err, "Rebuild {images} now? [y/N] ")?;
@@ -272,19 +271,24 @@ fn said_yes(input: &mut impl BufRead) -> std::io::Result<bool> {
     Ok(answer == "y" || answer == "yes")
 }
 
-/// Emergencies of so many days are counted.
-const DAYS: i64 = 30;
+/// How many emergencies are on record of the thirty days before a time, and of its second.
+pub(super) fn before(files: &dyn Files, time: &str) -> usize {
+    count_before(&files.yaml_files(AUDIT).unwrap_or_default(), time)
+}
 
-/// How many emergencies were asked for in the days before a time. Their files are named by it.
-pub(super) fn recent(files: &dyn Files, now: &str) -> usize {
-    let since = now.parse::<Timestamp>().ok().and_then(|now| {
-        let days = SignedDuration::from_hours(24 * DAYS);
-        now.checked_sub(days).ok()
+/// The same, with the names of the files of [`AUDIT`], which begin with the time of each.
+pub(crate) fn count_before(names: &[String], time: &str) -> usize {
+    let since = time.parse::<Timestamp>().ok().and_then(|time| {
+        let days = SignedDuration::from_hours(24 * EMERGENCY_DAYS);
+        time.checked_sub(days).ok()
     });
     let since = since.map(|since| since.to_string()).unwrap_or_default();
-    let since: String = since.chars().filter(char::is_ascii_alphanumeric).collect();
-    let names = files.yaml_files(AUDIT).unwrap_or_default();
-    names.iter().filter(|name| **name >= since).count()
+    let [since, until] = [since.as_str(), time].map(|time| {
+        let digits = time.chars().filter(char::is_ascii_alphanumeric);
+        digits.collect::<String>()
+    });
+    let recent = |name: &&String| **name >= since && (**name < until || name.starts_with(&until));
+    names.iter().filter(recent).count()
 }
 
 /// Writes into state who asked for an emergency, why and for what, before it is asked for.

@@ -56,6 +56,8 @@ pub(super) struct Begun {
     /// How many state files cannot be used.
     pub(super) unreadable: usize,
     pub(super) commit: Option<CommitReport>,
+    /// How many emergencies there were before the one that is asked for.
+    pub(super) emergencies: Option<usize>,
     /// Whether anybody is to be told what happened.
     pub(super) tells: bool,
     recorded: Instant,
@@ -126,7 +128,9 @@ impl Operation for Begin<'_> {
         know(self.ci, configuration, &fleet);
         let mut changes = std::mem::take(&mut news.changes);
         let mut files = Vec::new();
+        let mut emergencies = None;
         if let Which::Emergency(asked, images) = &self.which {
+            emergencies = Some(emergency::before(&factory.store, &asked.asked_at));
             let names: Vec<&str> = images.iter().map(|name| name.as_str()).collect();
             for name in &names {
                 let enrolled = configuration.images.get(*name);
@@ -180,6 +184,7 @@ impl Operation for Begin<'_> {
                 news,
                 unreadable,
                 commit: None,
+                emergencies,
                 tells: !configuration.settings.notifications.is_empty(),
                 recorded: Instant::now(),
             },
