@@ -30,6 +30,8 @@ pub struct Plant {
     /// The registry of all images and bases.
     pub registry: FakeRegistry,
     push: bool,
+    /// Whether the folder is a checkout, in which every change is a commit.
+    commits: bool,
     now: Timestamp,
 }
 
@@ -77,6 +79,7 @@ impl Plant {
             hook: FakeHook::start(),
             registry: FakeRegistry::start(),
             push,
+            commits: false,
             now: Timestamp::UNIX_EPOCH,
         };
         plant.at(now);
@@ -112,6 +115,18 @@ impl Plant {
         }
         plant.good(&["analyze", "--workspace", "shop"]);
         plant
+    }
+
+    /// Makes a repository of the folder of the factory: commands that write commit from now on.
+    pub fn commits(&mut self) {
+        for arguments in [
+            &["init", "--quiet", "--initial-branch=main"][..],
+            &["add", "."],
+            &["commit", "--quiet", "--message=factory"],
+        ] {
+            self.sandbox.git("factory", arguments);
+        }
+        self.commits = true;
     }
 
     /// Text with the hosts of the servers in it.
@@ -218,6 +233,9 @@ impl Plant {
             let mut command = self.in_checkout(&arguments);
             self.authorise(&mut command);
             return command;
+        }
+        if self.commits && writes {
+            arguments.push("--commit");
         }
         let mut command = self.sandbox.command(&arguments);
         self.authorise(&mut command);
@@ -332,12 +350,14 @@ impl Plant {
     /// A file of the factory, as it is in the folder or on the branch.
     #[must_use]
     pub fn read(&self, path: &str) -> String {
-        let path = format!("factory/{path}");
-        match self.push {
-            false => self.sandbox.read(&path),
-            true => self
-                .sandbox
-                .git("remotes/acme/state.git", &["show", &format!("main:{path}")]),
+        let shown = |repository: &str, path: &str| {
+            let path = format!("main:{path}");
+            self.sandbox.git(repository, &["show", &path])
+        };
+        match (self.push, self.commits) {
+            (true, _) => shown("remotes/acme/state.git", &format!("factory/{path}")),
+            (false, true) => shown("factory", path),
+            (false, false) => self.sandbox.read(&format!("factory/{path}")),
         }
     }
 
@@ -362,11 +382,11 @@ impl Plant {
     /// that wrote nothing.
     #[must_use]
     pub fn written(&self) -> String {
-        match self.push {
-            false => format!("{:?}", self.sandbox.files()),
-            true => self
-                .sandbox
-                .git("remotes/acme/state.git", &["rev-parse", "main"]),
+        let tip = |repository: &str| self.sandbox.git(repository, &["rev-parse", "main"]);
+        match (self.push, self.commits) {
+            (true, _) => tip("remotes/acme/state.git"),
+            (false, true) => tip("factory"),
+            (false, false) => format!("{:?}", self.sandbox.files()),
         }
     }
 
