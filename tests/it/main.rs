@@ -29,7 +29,6 @@ mod observe;
 mod options;
 mod page;
 mod predecessor;
-mod rebuild;
 mod rebuild_due;
 mod rebuild_emergency;
 mod rebuild_faults;

@@ -124,6 +124,19 @@ fn caps_are_kept_and_the_most_critical_come_first() {
 }
 
 #[test]
+fn a_cap_of_nothing_starts_nothing() {
+    let mut plant = crate::plant(false, &[on("web", NODE)], "rebuilds: {maxRunning: 0}\n");
+    plant.moves("lib/node:22", "first");
+    plant.moves("lib/node:22", "second");
+    plant.pass("7d");
+    plant.good(&["rebuild", "--due"]);
+    assert_eq!(
+        (plant.started(), plant.reasons()),
+        (vec![], "web cap".to_owned())
+    );
+}
+
+#[test]
 fn an_image_of_people_is_left_to_people() {
     let manual = Built {
         keys: "autoRebuild: false, ",

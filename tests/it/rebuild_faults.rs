@@ -481,6 +481,14 @@ fn what_went_wrong_is_told_with_its_remedy() {
     1 not started.
     --- stderr
     ");
+    assert_snapshot!(told(Trouble::Denied), @r#"
+    exit 3
+    --- stdout
+      not started  web: GITHUB does not let us ask for workflow web.yml of acme/shop on main (401, "Bad credentials")
+    hint: the token is wrong or too old: make a new one
+    1 not started.
+    --- stderr
+    "#);
     let image = Built {
         name: "web",
         dockerfile: "FROM REGISTRY/lib/node:22\n",

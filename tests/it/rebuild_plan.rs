@@ -79,6 +79,46 @@ fn the_table_has_what_is_not_at_rest() {
     ");
 }
 
+/// The digests of `base` are known from elsewhere, and nobody looked at its registry.
+#[test]
+fn what_nobody_looked_at_is_not_observed() {
+    let images = [
+        Built {
+            name: "base",
+            dockerfile: "FROM REGISTRY/lib/node:22\n",
+            ..Built::default()
+        },
+        Built {
+            name: "web",
+            dockerfile: "FROM REGISTRY/acme/base:1\n",
+            ..Built::default()
+        },
+    ];
+    let mut plant = crate::plant(false, &images, "");
+    let node = format!("{}-lib-node-22", plant.registry.host().replace(':', "-"));
+    let digests = ['a', 'b'].map(|it| format!("sha256:{}", it.to_string().repeat(64)));
+    for digest in &digests {
+        plant.good(&["observe", "--base", &node, "--digest", digest]);
+        plant.pass("1d");
+    }
+    assert_eq!(plant.reasons(), "base delay, web not-observed");
+    let shown = plant.good(&["rebuild"]).stdout;
+    assert!(
+        shown.contains("  not-observed: REGISTRY/acme/base:1  "),
+        "{shown}"
+    );
+    let idle = plant.good(&["rebuild", "--due"]).stdout;
+    let next = "Nothing is due; time alone changes nothing before 2026-11-08T23:30:00Z.\n";
+    assert_eq!(idle, next);
+    plant.pass("6d");
+    plant.good(&["rebuild", "--due"]);
+    let [run] = plant.github.runs().try_into().unwrap();
+    assert_eq!(run.workflow, "base.yml");
+    for digest in &digests {
+        assert!(run.inputs["imgfac_causes"].contains(digest), "{run:?}");
+    }
+}
+
 #[test]
 fn the_json_has_the_keys_that_people_were_promised() {
     let mut plant = moved();
@@ -172,6 +212,9 @@ fn names_that_cannot_be_meant_are_refused() {
         &["rebuild", "web", "--due"],
         &["rebuild", "--due", "--plan"],
         &["rebuild", "--plan-id", "0123456789ab"],
+        &["rebuild", "--due", "--plan-id", "x"],
+        &["rebuild", "--due", "--plan-id", "12345"],
+        &["rebuild", "--due", "--plan-id", "G23456789012"],
         &["rebuild", "--reason", "x", "web"],
     ] {
         let outcome = plant.run(arguments);
@@ -276,6 +319,15 @@ fn a_plan_that_is_another_one_by_now_is_not_done() {
         (0, vec!["base".to_owned()]),
         "{done}"
     );
+}
+
+#[test]
+fn the_plan_that_was_shown_is_done() {
+    let mut plant = moved();
+    plant.pass("7d");
+    plant.sandbox.write("plan.json", plant.plan().to_string());
+    plant.good(&["rebuild", "--due", "--plan-file=plan.json"]);
+    assert_eq!(plant.started(), ["base"]);
 }
 
 #[test]
