@@ -5,6 +5,7 @@ mod due;
 mod emergency;
 mod follow;
 mod plan;
+mod proof;
 mod shown;
 mod start;
 mod which;

@@ -1,9 +1,9 @@
-//! What became of rebuilds: CI is asked about their runs, and the registry what they pushed.
+//! What became of rebuilds: CI is asked about their runs, and of those that went well `proof.rs` asks
+//! the registry what they pushed.
 
 use std::collections::BTreeMap;
 
 use imgfac_model::{Digest, ImageName, Reference, Source};
-use imgfac_providers::Registries;
 use imgfac_providers::ci::{
     BuildRequest, CauseOfBuild, Ci, CiError, Found, RunRef, RunState, RunStatus,
 };
@@ -13,7 +13,7 @@ use imgfac_state::{
 };
 use jiff::{SignedDuration, Timestamp};
 
-use crate::published;
+use super::proof::{Built, Ended};
 use crate::rebuild_fleet;
 
 /// A request that was recorded and is not known to CI after so long was never sent: whoever
@@ -35,14 +35,6 @@ enum Answer {
     Open,
     /// CI could not be asked, or does not say.
     Unknown(String),
-}
-
-struct Ended {
-    end: RebuildEnd,
-    /// What the tags of the image point at since.
-    tags: Vec<(String, Digest)>,
-    /// Tags whose new digest has the content of the one before.
-    same: Vec<(String, String)>,
 }
 
 /// An attempt that ended, and how.
@@ -97,23 +89,7 @@ impl Followed {
                     news.open += 1;
                 }
                 Some(Answer::Ended(ended)) => {
-                    let image = &attempt.image;
-                    let watched = fleet.own_tags();
-                    let watched = |tag: &str| {
-                        watched
-                            .iter()
-                            .any(|own| own.image == *image && own.tag == tag)
-                    };
-                    for (tag, digest) in ended.tags.iter().filter(|(tag, _)| watched(tag)) {
-                        // Who observes says what is wrong with the state of the image.
-                        let observed = fleet.observe_tag(image, tag, digest, now);
-                        news.changes.extend(observed.unwrap_or_default());
-                    }
-                    news.changes
-                        .extend(fleet.rebuild_ended(&attempt, &ended.end));
-                    for (tag, before) in &ended.same {
-                        news.changes.extend(fleet.same_content(image, tag, before));
-                    }
+                    news.changes.extend(ended.record(fleet, &attempt, now));
                     news.ended.push(Outcome {
                         attempt,
                         url,
@@ -284,16 +260,34 @@ impl Open<'_> {
     }
 
     fn failed(&self, at: Timestamp, why: &str, duration_seconds: Option<u64>) -> Answer {
-        Answer::Ended(Box::new(Ended {
-            end: RebuildEnd {
-                at: to_seconds(at),
-                failure: Some(why.to_owned()),
-                duration_seconds,
-                ..RebuildEnd::default()
-            },
-            tags: Vec::new(),
-            same: Vec::new(),
-        }))
+        let end = RebuildEnd {
+            at: to_seconds(at),
+            failure: Some(why.to_owned()),
+            duration_seconds,
+            ..RebuildEnd::default()
+        };
+        Answer::Ended(Box::new(end.into()))
+    }
+
+    fn succeeded(
+        &self,
+        configuration: &Configuration,
+        fleet: &Fleet,
+        at: Timestamp,
+        duration_seconds: Option<u64>,
+    ) -> Answer {
+        let built = Built {
+            enrolment: &configuration.images[self.name].enrolment,
+            rebuild: &self.rebuild,
+            fleet,
+        };
+        let end = RebuildEnd {
+            at: to_seconds(at),
+            duration_seconds,
+            ..RebuildEnd::default()
+        };
+        let settings = &configuration.settings.registries;
+        Answer::Ended(Box::new(built.prove(settings, end)))
     }
 
     /// Whether a build was recorded after the request: by the build itself, or by who observes.
@@ -312,155 +306,6 @@ impl Open<'_> {
             .chain(seen)
             .any(|at: Timestamp| at > requested)
     }
-
-    /// A run went well: what did it push, and does that stand on what it was to stand on?
-    fn succeeded(
-        &self,
-        configuration: &Configuration,
-        fleet: &Fleet,
-        at: Timestamp,
-        duration_seconds: Option<u64>,
-    ) -> Answer {
-        let enrolment = &configuration.images[self.name].enrolment;
-        let settings = &configuration.settings.registries;
-        let registries = Registries::new(settings, published::options());
-        let mut ended = Ended {
-            end: RebuildEnd {
-                at: to_seconds(at),
-                duration_seconds,
-                ..RebuildEnd::default()
-            },
-            tags: Vec::new(),
-            same: Vec::new(),
-        };
-        let (mut answered, mut fresh) = (false, None);
-        for (tag, before) in self.tags(fleet) {
-            let Ok(reference) = Reference::parse(&format!("{}:{tag}", enrolment.repository)) else {
-                continue;
-            };
-            let known = before.as_deref().and_then(|it| Digest::parse(it).ok());
-            match registries.digest_of(&reference, known.as_ref()) {
-                Ok(digest) => {
-                    answered = true;
-                    match &known {
-                        Some(known) if *known == digest => {}
-                        Some(_) if ended.end.digest.is_none() => {
-                            ended.end.digest = Some(digest.to_string());
-                            ended.end.version = Some(tag.clone());
-                        }
-                        Some(_) => {}
-                        None => fresh = fresh.or_else(|| Some((tag.clone(), digest.clone()))),
-                    }
-                    ended.tags.push((tag, digest));
-                }
-                Err(error) => {
-                    tracing::info!(image = %self.name, tag, %error, "the tag cannot be looked at");
-                }
-            }
-        }
-        let pushed = ended
-            .end
-            .digest
-            .as_deref()
-            .and_then(|it| Digest::parse(it).ok());
-        let asked = pushed.clone().or_else(|| Some(fresh.clone()?.1));
-        let stood_on = asked.map(|digest| published::stood_on(settings, enrolment, &digest, fleet));
-        match (stood_on, fresh) {
-            (Some(Ok(stood_on)), _) if pushed.is_some() => {
-                ended.end.failure = self.contradiction(&stood_on, fleet);
-                ended.end.stood_on = stood_on;
-            }
-            (Some(Err(why)), _) if pushed.is_some() => {
-                ended.end.note = Some(format!("what it stands on is not known: {why}"));
-            }
-            // Nobody knows what the tag pointed at before, but this stands on what was asked for.
-            (Some(Ok(stood_on)), Some((tag, digest)))
-                if self.speaks_of(&stood_on) && self.contradiction(&stood_on, fleet).is_none() =>
-            {
-                ended.end.digest = Some(digest.to_string());
-                ended.end.version = Some(tag);
-                ended.end.stood_on = stood_on;
-            }
-            _ if answered => {
-                ended.end.note = Some("none of its tags that are followed moved".to_owned());
-            }
-            _ => {
-                let why = "its registry could not be asked what it pushed";
-                ended.end.note = Some(why.to_owned());
-            }
-        }
-        if ended.end.failure.is_none() {
-            for (tag, now) in &ended.tags {
-                let before = seen_before(fleet, self.name, tag);
-                let Some(before) = before.and_then(|it| Digest::parse(&it).ok()) else {
-                    continue;
-                };
-                let same = registries.same_content(&enrolment.repository, &before, now);
-                if before != *now && same.unwrap_or(false) {
-                    ended.same.push((tag.clone(), before.to_string()));
-                }
-            }
-        }
-        Answer::Ended(Box::new(ended))
-    }
-
-    /// The tags that the build may have moved, with what they pointed at before: those that others
-    /// follow, that of the last build, and `latest`.
-    fn tags(&self, fleet: &Fleet) -> Vec<(String, Option<String>)> {
-        let Some(Stored { state, rest }) = fleet.images.get(self.name.as_str()) else {
-            return Vec::new();
-        };
-        let mut tags: Vec<String> = (fleet.own_tags().into_iter())
-            .filter(|own| own.image == self.name.as_str() && own.reference.tag().is_some())
-            .map(|own| own.tag)
-            .collect();
-        tags.extend(state.current_version.clone());
-        tags.push("latest".to_owned());
-        tags.dedup();
-        let seen = seen_tags(rest);
-        tags.into_iter()
-            .map(|tag| {
-                let before = seen.get(&tag).and_then(|seen| seen.last());
-                let before = before.map(|seen| seen.digest.clone());
-                (tag, before.or_else(|| state.current_digest.clone()))
-            })
-            .collect()
-    }
-
-    /// Whether what an image says that it stands on is about the updates of the rebuild.
-    fn speaks_of(&self, stood_on: &BTreeMap<Reference, Digest>) -> bool {
-        let bases = self.rebuild.causes.iter();
-        let mut bases = bases.filter_map(|cause| Reference::parse(&cause.base).ok());
-        bases.any(|base| stood_on.contains_key(&base))
-    }
-
-    /// Why what was built is not what was asked for: it says that it stands on something older.
-    fn contradiction(
-        &self,
-        stood_on: &BTreeMap<Reference, Digest>,
-        fleet: &Fleet,
-    ) -> Option<String> {
-        self.rebuild.causes.iter().find_map(|cause| {
-            let base = Reference::parse(&cause.base).ok()?;
-            let said = stood_on.get(&base)?.as_str();
-            let current = fleet.bases_by_reference().get(&base).and_then(|name| {
-                let base = fleet.bases.get(name)?;
-                base.state.current_digest.clone()
-            });
-            (said != cause.to && Some(said) != current.as_deref()).then(|| {
-                format!(
-                    "it stands on {said} of {}, not on {}",
-                    base.familiar(),
-                    cause.to
-                )
-            })
-        })
-    }
-}
-
-fn seen_before(fleet: &Fleet, image: &ImageName, tag: &str) -> Option<String> {
-    let stored = fleet.images.get(image.as_str())?;
-    Some(seen_tags(&stored.rest).remove(tag)?.pop()?.digest)
 }
 
 fn seconds(started: Option<Timestamp>, ended: Option<Timestamp>) -> Option<u64> {
