@@ -4,9 +4,10 @@ use imgfac_model::{Platform, Tag};
 use jiff::Timestamp;
 use serde::Deserialize;
 
+use crate::ask::What;
 use crate::error::RegistryError;
 use crate::manifest::Content;
-use crate::registry::{Registry, What};
+use crate::registry::Registry;
 use crate::stood_on::chosen;
 
 /// The configuration of an image may be this long, in bytes.

@@ -21,6 +21,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod ask;
 mod challenge;
 pub mod ci;
 mod clock;
@@ -30,6 +31,7 @@ mod credentials;
 mod error;
 mod manifest;
 mod notify;
+mod options;
 mod provenance;
 mod registries;
 mod registry;
@@ -45,8 +47,9 @@ pub use crate::{
     error::RegistryError,
     manifest::{Content, Descriptor, Manifest},
     notify::{Delivered, FindSecret, NOTIFY_RETRY, NotifyError, NotifyOptions, send_all},
+    options::{FindCredentials, Options},
     registries::{Question, Registries},
-    registry::{FindCredentials, Options, Registry},
+    registry::Registry,
     retry::{DEFAULT_RETRY, Retry},
     signature::signature,
 };

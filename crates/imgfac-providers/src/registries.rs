@@ -8,7 +8,8 @@ use imgfac_model::{Digest, Platform, Reference, Repository, Tag};
 use jiff::Timestamp;
 
 use crate::error::RegistryError;
-use crate::registry::{Options, Registry, lock};
+use crate::options::Options;
+use crate::registry::{Registry, lock};
 
 /// So many registries are asked at the same time.
 const HOSTS: usize = 8;

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 
 use imgfac_model::{Digest, Platform, Reference};
 
+use crate::ask::What;
 use crate::error::RegistryError;
 use crate::manifest::{Content, Descriptor, Manifest};
 use crate::provenance;
-use crate::registry::{Registry, What};
+use crate::registry::Registry;
 
 /// Provenance may be this long, in bytes: with `mode=max` it has the whole build in it.
 const PROVENANCE_LIMIT: u64 = 16 << 20;

@@ -7,8 +7,9 @@ use reqwest::Method;
 use reqwest::header::{HeaderMap, LINK};
 use serde::Deserialize;
 
+use crate::ask::What;
 use crate::error::RegistryError;
-use crate::registry::{Registry, What};
+use crate::registry::Registry;
 
 /// A page of tags may be this long, in bytes.
 const PAGE_LIMIT: u64 = 4 << 20;

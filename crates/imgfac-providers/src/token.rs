@@ -4,10 +4,11 @@ use reqwest::Url;
 use reqwest::header::{CONTENT_TYPE, HeaderValue};
 use serde::Deserialize;
 
+use crate::ask::{Failure, What};
 use crate::challenge::Challenge;
 use crate::credentials::Credentials;
 use crate::error::RegistryError;
-use crate::registry::{Failure, Registry, What, encrypted_or_allowed, host_of};
+use crate::registry::{Registry, encrypted_or_allowed, host_of};
 
 /// The answer of a server of tokens may be this long, in bytes.
 const TOKEN_LIMIT: u64 = 256 << 10;
