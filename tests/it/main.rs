@@ -29,6 +29,7 @@ mod observe;
 mod options;
 mod page;
 mod predecessor;
+mod push_times;
 mod rebuild_due;
 mod rebuild_emergency;
 mod rebuild_faults;

@@ -1,6 +1,6 @@
 //! Registries that are asked: by `observe --all`, and by the job that records a build.
 
-use imgfac_tests::{Layout, Outcome, RegistryServer, Sandbox, TOKEN};
+use imgfac_tests::{FakeRegistry, Layout, Outcome, Pushed, RegistryServer, Sandbox, TOKEN};
 use insta::assert_snapshot;
 
 /// A factory whose image stands on these, and may speak HTTP with the registry.
@@ -649,5 +649,97 @@ fn a_build_says_what_it_stood_on() {
     note: what web was built on is not known from its registry, so the current digests of its bases count: HOST has no DIGEST of acme/web; was it deleted or renamed? Dockerfiles that name it do not build any more
       HOST-acme-base-1: NEW
       HOST-acme-base-2: TOOLS
+    ");
+}
+
+/// A run that may ask a registry in memory.
+fn online(sandbox: &Sandbox, arguments: &[&str]) -> Outcome {
+    let mut command = sandbox.command(arguments);
+    command.env_remove("IMGFAC_OFFLINE");
+    sandbox.run_command(&mut command)
+}
+
+/// A base, a tag of ours and external images: what is known is not downloaded again.
+#[test]
+fn a_second_look_asks_only_what_tags_point_at() {
+    let sandbox = crate::sandbox();
+    let registry = FakeRegistry::start();
+    let host = registry.host();
+    for image in [
+        "lib/node:22",
+        "acme/base:1",
+        "x/postgres:16.4",
+        "x/postgres:16.3",
+        "x/nginx:1.29",
+    ] {
+        registry.push(image, &Pushed::default());
+    }
+    for (image, built) in [
+        ("x/dated:a", "2026-11-02T08:00:00Z"),
+        ("x/dated:b", "2026-11-03T08:00:00Z"),
+    ] {
+        let layer = "";
+        registry.push(
+            image,
+            &Pushed {
+                layer,
+                built,
+                on: None,
+            },
+        );
+    }
+    let entry = |name: &str, rest: &str| {
+        format!("- {{name: {name}, registry: '{host}', repository: {rest}}}\n")
+    };
+    let source = "source: {provider: github, repo: acme/all, dockerfile";
+    sandbox.write(
+        "images.yaml",
+        [
+            entry("base", &format!("acme/base, {source}: base/Dockerfile}}")),
+            entry("web", &format!("acme/web, {source}: web/Dockerfile}}")),
+            entry(
+                "postgres",
+                "x/postgres, constraint: '>=16.0-0', allowTags: '^[0-9.]+$'",
+            ),
+            entry(
+                "nginx",
+                "x/nginx, imageSelectionStrategy: Digest, constraint: '1.29'",
+            ),
+            entry("dated", "x/dated, imageSelectionStrategy: NewestBuild"),
+        ]
+        .concat(),
+    );
+    sandbox.write(
+        "imgfac.yaml",
+        format!("registries: {{'{host}': {{insecure: true}}}}\nworkspaces: [all]\n"),
+    );
+    sandbox.write("all/base/Dockerfile", format!("FROM {host}/lib/node:22\n"));
+    sandbox.write("all/web/Dockerfile", format!("FROM {host}/acme/base:1\n"));
+    assert_eq!(sandbox.run(&["analyze"]).code, 0);
+    let look = || {
+        let _ = registry.asked();
+        let observed = online(&sandbox, &["observe", "--all", "--quiet"]);
+        assert_eq!(observed.code, 0, "{observed}");
+        let is_download = |line: &String| line.starts_with("GET ") && !line.ends_with("/tags/list");
+        registry
+            .asked()
+            .into_iter()
+            .partition::<Vec<_>, _>(is_download)
+    };
+    let (downloads, _) = look();
+    assert!(!downloads.is_empty());
+    let (downloads, mut others) = look();
+    // State does not have when the tags were built of which one is followed.
+    others.retain(|line| !line.contains("/x/dated/"));
+    let of_builds = |line: &String| line.contains("/x/dated/");
+    assert!(downloads.iter().all(of_builds), "{downloads:?}");
+    assert_eq!(downloads.len(), 4);
+    assert_snapshot!(others.join("\n"), @"
+    GET /v2/x/nginx/tags/list
+    GET /v2/x/postgres/tags/list
+    HEAD /v2/acme/base/manifests/1
+    HEAD /v2/lib/node/manifests/22
+    HEAD /v2/x/nginx/manifests/1.29
+    HEAD /v2/x/postgres/manifests/16.4
     ");
 }

@@ -24,6 +24,9 @@ struct State {
     /// What `repository:tag` points at.
     tags: BTreeMap<String, String>,
     closed: bool,
+    /// When `repository:tag` was pushed.
+    pushed: BTreeMap<String, String>,
+    asked: Vec<String>,
 }
 
 /// What an image says of itself.
@@ -31,7 +34,8 @@ struct State {
 pub struct Pushed<'p> {
     /// What its only layer has: two images with the same have the same layers.
     pub layer: &'p str,
-    /// What makes two images with the same layer differ, such as the time of their builds.
+    /// What makes two images with the same layer differ, such as the time of their builds, which it
+    /// is said to be.
     pub built: &'p str,
     /// A base, as `host/repository:tag`, with its digest, and where that stands.
     pub on: Option<(&'p str, &'p str, Proof)>,
@@ -52,8 +56,27 @@ impl FakeRegistry {
     pub fn start() -> Self {
         let state: Arc<Mutex<State>> = Arc::default();
         let shared = Arc::clone(&state);
-        let host = serve(move |request| lock(&shared).answer(request));
+        let host = serve(move |request| {
+            let mut state = lock(&shared);
+            let asked = format!("{} {}", request.method, request.path);
+            state.asked.push(asked);
+            state.answer(request)
+        });
         Self { host, state }
+    }
+
+    /// What it was asked since the last time, as `METHOD /path`, sorted.
+    #[must_use]
+    pub fn asked(&self) -> Vec<String> {
+        let mut asked = std::mem::take(&mut lock(&self.state).asked);
+        asked.sort();
+        asked
+    }
+
+    /// Lets it say, as Harbor and Docker Hub do, when `repository:tag` was pushed.
+    pub fn tell_pushed(&self, image: &str, time: &str) {
+        let mut state = lock(&self.state);
+        state.pushed.insert(image.to_owned(), time.to_owned());
     }
 
     /// Its host and port.
@@ -93,7 +116,7 @@ impl State {
     }
 
     fn image(&mut self, pushed: &Pushed<'_>) -> String {
-        let config = json!({"architecture": "amd64", "os": "linux", "author": pushed.built});
+        let config = json!({"architecture": "amd64", "os": "linux", "author": pushed.built, "created": pushed.built});
         let config = self.described(&config, "application/vnd.oci.image.config.v1+json");
         let layer = json!(pushed.layer);
         let layer = self.described(&layer, "application/vnd.oci.image.layer.v1.tar");
@@ -139,9 +162,20 @@ impl State {
             return Reply::refusal(403, "denied");
         }
         let missing = || Reply::refusal(404, "not here");
+        if let Some(reply) = self.when_pushed(&request.path) {
+            return reply;
+        }
         let Some(path) = request.path.strip_prefix("/v2/") else {
             return missing();
         };
+        if let Some(repository) = path.strip_suffix("/tags/list") {
+            let prefix = format!("{repository}:");
+            let tags = self.tags.keys().filter_map(|tag| tag.strip_prefix(&prefix));
+            return Reply::Json(
+                200,
+                json!({"name": repository, "tags": tags.collect::<Vec<_>>()}),
+            );
+        }
         let parts = (path.split_once("/manifests/")).or_else(|| path.split_once("/blobs/"));
         let Some((repository, name)) = parts else {
             return Reply::Json(200, json!({}));
@@ -156,5 +190,26 @@ impl State {
             ("Content-Type", (*kind).to_owned()),
         ];
         Reply::Text(200, headers, text.clone())
+    }
+
+    /// The answer to a question that only Harbor and Docker Hub know.
+    fn when_pushed(&self, path: &str) -> Option<Reply> {
+        let harbor = path.strip_prefix("/api/v2.0/projects/");
+        let path = harbor.or_else(|| path.strip_prefix("/v2/namespaces/"))?;
+        let (namespace, rest) = path.split_once("/repositories/")?;
+        let (name, tag) = (rest.split_once("/artifacts/")).or_else(|| rest.split_once("/tags/"))?;
+        let image = format!("{namespace}/{name}:{tag}");
+        let time = self.pushed.get(&image);
+        Some(match (self.tags.get(&image), harbor) {
+            (None, _) => Reply::refusal(404, "not here"),
+            (Some(digest), Some(_)) => {
+                let tag = json!({"name": tag, "push_time": time});
+                Reply::Json(200, json!({"digest": digest, "tags": [tag]}))
+            }
+            (Some(digest), None) => Reply::Json(
+                200,
+                json!({"name": tag, "digest": digest, "tag_last_pushed": time}),
+            ),
+        })
     }
 }

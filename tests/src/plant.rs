@@ -164,12 +164,15 @@ impl Plant {
     }
 
     fn settings(&self, settings: &str) -> String {
+        if settings.contains("registries:") {
+            return self.filled(settings);
+        }
         self.filled(&format!(
             "registries: {{'REGISTRY': {{insecure: true}}}}\n{settings}"
         ))
     }
 
-    /// Replaces the settings.
+    /// Replaces the settings; those without registries get them.
     pub fn set_settings(&self, settings: &str) {
         let settings = self.settings(settings);
         if self.push {

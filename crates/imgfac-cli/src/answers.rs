@@ -2,12 +2,15 @@
 
 mod record;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use imgfac_model::{BaseName, Digest, Enrolment, ImageName, Reference, Repository};
+use imgfac_model::{
+    BaseName, DelayClock, Digest, Enrolment, ImageName, Reference, Repository,
+};
 use imgfac_providers::{Options, Question, Registries, RegistryError};
-use imgfac_state::{Configuration, Fleet, OwnTag, Sighting, Subject, seen_tags};
+use imgfac_state::{About, Configuration, Fleet, OwnTag, Sighting, Subject, seen_tags};
+use jiff::Timestamp;
 
 use crate::clock::ProgramClock;
 use crate::external::{self, Failed};
@@ -56,13 +59,17 @@ pub(crate) struct Answers {
     external: BTreeMap<ImageName, (Enrolment, Result<Sighting, Failed>)>,
     /// The images of what is new, by platform.
     platforms: BTreeMap<(Repository, Digest), BTreeMap<String, Digest>>,
+    /// When what is new was pushed to its tag.
+    pushed: BTreeMap<(Reference, Digest), Timestamp>,
 }
 
 /// A digest that was not known before.
 struct News {
-    repository: Repository,
+    reference: Reference,
     digest: Digest,
     ours: bool,
+    /// Whether an image waits from its push on.
+    from_push: bool,
 }
 
 impl Answers {
@@ -120,27 +127,35 @@ impl Answers {
             },
         );
         bar.finish_and_clear();
+        let from_push = waiting_from_push(configuration, fleet);
         let moved = questions
             .iter()
             .zip(&answers)
             .filter_map(|(question, answer)| {
                 let digest = answer.as_ref().ok()?;
-                let is_news =
-                    question.known.as_ref() != Some(digest) && question.reference.tag().is_some();
+                let Question {
+                    reference,
+                    known,
+                    ours,
+                } = question;
+                let is_news = known.as_ref() != Some(digest) && reference.tag().is_some();
                 is_news.then(|| News {
-                    repository: question.reference.repository().clone(),
+                    reference: reference.clone(),
                     digest: digest.clone(),
-                    ours: question.ours,
+                    ours: *ours,
+                    // The first sight of a tag is no update.
+                    from_push: known.is_some() && from_push.contains(reference),
                 })
             });
         let seen = external.iter().zip(&sightings).filter_map(|(image, seen)| {
             let Sighting { tag, digest, .. } = seen.as_ref().ok()?;
             let is_known = |(last, known): (&str, Digest)| last == tag && known == *digest;
             let is_news = !known_of(fleet, image).is_some_and(is_known);
-            is_news.then(|| News {
-                repository: image.repository.clone(),
+            Some(News {
+                reference: tagged(&image.repository, tag).filter(|_| is_news)?,
                 digest: digest.clone(),
                 ours: false,
+                from_push: false,
             })
         });
         self.look_into(&registries, moved.chain(seen));
@@ -152,38 +167,86 @@ impl Answers {
         }
     }
 
-    /// Finds out which images what is new has for platforms. This comes last: what it costs of the
-    /// budgets, no other question lacks. Where it fails, all platforms count as changed.
+    /// Finds out more of what is new: the images that it has for platforms, and when it was pushed.
+    /// This comes last: what it costs of the budgets, no other question lacks. Where it fails, all
+    /// platforms count as changed, and the time of the first sight counts.
     fn look_into(&mut self, registries: &Registries, news: impl Iterator<Item = News>) {
         let mut places = BTreeMap::new();
+        let mut pushes = Vec::new();
         for news in news {
-            let place = (news.repository.clone(), news.digest.clone());
+            let place = (news.reference.repository().clone(), news.digest.clone());
+            if news.from_push {
+                pushes.push((news.reference, news.digest, news.ours));
+            }
             if !self.platforms.contains_key(&place) {
-                places.insert(place, news);
+                places.insert(place, news.ours);
             }
         }
-        let news: Vec<&News> = places.values().collect();
+        let places: Vec<((Repository, Digest), bool)> = places.into_iter().collect();
         let found = registries.of_each(
-            &news,
-            |news| &news.repository,
-            |news| registries.platforms(&news.repository, &news.digest, news.ours),
+            &places,
+            |((repository, _), _)| repository,
+            |((repository, digest), ours)| registries.platforms(repository, digest, *ours),
         );
-        for (news, found) in news.into_iter().zip(found) {
-            let News {
-                repository, digest, ..
-            } = news;
+        for ((place, _), found) in places.into_iter().zip(found) {
             match found {
-                Ok(platforms) => {
-                    let place = (repository.clone(), digest.clone());
-                    self.platforms
-                        .extend(platforms.map(|platforms| (place, platforms)));
-                }
+                Ok(platforms) => self
+                    .platforms
+                    .extend(platforms.map(|platforms| (place, platforms))),
                 Err(error) => {
+                    let (repository, digest) = place;
                     tracing::info!(%repository, %digest, %error, "its platforms are not known");
                 }
             }
         }
+        let found = registries.of_each(
+            &pushes,
+            |(reference, ..)| reference.repository(),
+            |(reference, digest, ours)| registries.pushed(reference, digest, *ours),
+        );
+        for ((reference, digest, _), found) in pushes.into_iter().zip(found) {
+            match found {
+                Ok(pushed) => self
+                    .pushed
+                    .extend(pushed.map(|pushed| ((reference, digest), pushed))),
+                Err(error) => {
+                    tracing::info!(%reference, %error, "it is not known when it was pushed");
+                }
+            }
+        }
     }
+
+    /// What was found out of a digest that is new.
+    fn about(&self, reference: &Reference, digest: &Digest) -> About {
+        let place = (reference.repository().clone(), digest.clone());
+        let pushed = self.pushed.get(&(reference.clone(), digest.clone()));
+        About {
+            platforms: self.platforms.get(&place).cloned().unwrap_or_default(),
+            pushed: pushed.map(ToString::to_string),
+        }
+    }
+}
+
+/// The references that images wait for from their push on.
+fn waiting_from_push(configuration: &Configuration, fleet: &Fleet) -> BTreeSet<Reference> {
+    let mut references = BTreeSet::new();
+    for (name, enrolled) in &configuration.images {
+        let waits = enrolled.enrolment.delay_clock == DelayClock::Registry;
+        let Some(stored) = fleet.images.get(name.as_str()).filter(|_| waits) else {
+            continue;
+        };
+        let bases = stored.state.base_images.iter();
+        let bases = bases.filter_map(|base| Some(fleet.bases.get(base)?.state.reference.clone()));
+        references.extend(bases);
+        let ours = stored.state.managed_bases.iter();
+        references.extend(ours.map(|base| base.reference.clone()));
+    }
+    references
+}
+
+/// A tag of a repository.
+fn tagged(repository: &Repository, tag: &str) -> Option<Reference> {
+    Reference::parse(&format!("{repository}:{tag}")).ok()
 }
 
 /// The tag of an external image that was followed the last time, and what it pointed at.

@@ -38,6 +38,8 @@ pub(crate) struct Seen {
     digest: String,
     first_seen: Option<String>,
     last_seen: Option<String>,
+    /// When it was pushed, as the registry says.
+    pushed: Option<String>,
     platforms: std::collections::BTreeMap<String, String>,
 }
 
@@ -57,12 +59,14 @@ impl From<SeenDigest> for Seen {
             digest,
             first_seen,
             last_seen,
+            pushed,
             platforms,
         } = seen;
         Self {
             digest,
             first_seen,
             last_seen,
+            pushed,
             platforms,
         }
     }

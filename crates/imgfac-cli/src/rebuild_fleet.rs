@@ -228,6 +228,7 @@ fn sightings(seen: &[SeenDigest], found: Option<Timestamp>) -> Vec<Sighting> {
                 Some((Platform::new(platform).ok()?, self::digest(digest)?))
             });
             sightings.push(Sighting {
+                pushed: seen.pushed.as_deref().and_then(time),
                 platforms: platforms.collect(),
                 ..sighting(digest, first_seen)
             });

@@ -48,7 +48,7 @@ pub use crate::{
     },
     path::RelativePath,
     policy::{
-        BaseRole, Criticality, DelayClock, DigestSelection, DiscoveryStatus, Provider,
+        BaseRole, Criticality, DelayClock, DigestSelection, DiscoveryStatus, Provider, PushTimes,
         RebuildThrough, ReceiverKind, SelectionStrategy, UpdateKind,
     },
     reference::{Digest, DigestError, Reference, ReferenceError, Repository, Tag, TagError},

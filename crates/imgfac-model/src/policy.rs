@@ -137,6 +137,22 @@ impl Default for DelayClock {
 }
 
 choice! {
+    /// How a registry is asked when a tag was pushed.
+    PushTimes: "source of push times" {
+        /// As Docker Hub.
+        DockerHub = "docker-hub",
+        /// As Google's registries.
+        Google = "google",
+        /// As Harbor.
+        Harbor = "harbor",
+        /// As Quay.
+        Quay = "quay",
+        /// Not at all.
+        None = "none",
+    }
+}
+
+choice! {
     /// Who starts rebuilds.
     RebuildThrough: "way to rebuild" {
         /// Kargo, on a cluster.

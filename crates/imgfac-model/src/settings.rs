@@ -10,7 +10,7 @@ use crate::end_of_life::EndOfLife;
 use crate::enrolment::Defaults;
 use crate::notification::NotificationTarget;
 use crate::path::RelativePath;
-use crate::policy::{RebuildThrough, ReceiverKind};
+use crate::policy::{PushTimes, RebuildThrough, ReceiverKind};
 use crate::reference::Digest;
 use crate::source::{Branch, Host, RepoPath, WebUrl};
 use crate::text::{InvalidValue, text_newtype};
@@ -100,6 +100,9 @@ pub struct Registry {
     /// How many manifests a run may download from it; to ask for digests costs nothing.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub budget: Option<u32>,
+    /// What it is asked to learn when a tag was pushed; `None`: what its host is known for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub push_times: Option<PushTimes>,
 }
 
 /// Something that sends webhooks to the cluster.

@@ -97,7 +97,7 @@ impl Registry {
         error
     }
 
-    fn attempt(
+    pub(crate) fn attempt(
         &self,
         method: &Method,
         repository: &str,

@@ -33,6 +33,7 @@ mod manifest;
 mod notify;
 mod options;
 mod provenance;
+mod pushed;
 mod registries;
 mod registry;
 mod retry;

@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::thread;
 
-use imgfac_model::{Digest, Platform, Reference, Repository, Tag};
+use imgfac_model::{Digest, Platform, PushTimes, Reference, Repository, Tag};
 use jiff::Timestamp;
 
 use crate::error::RegistryError;
 use crate::options::Options;
+use crate::pushed;
 use crate::registry::{Registry, lock};
 
 /// So many registries are asked at the same time.
@@ -171,6 +172,33 @@ impl Registries {
     ) -> Result<Option<BTreeMap<String, Digest>>, RegistryError> {
         let (registry, path) = self.place(repository, ours)?;
         Ok(registry.manifest(&path, digest)?.platforms())
+    }
+
+    /// When the tag of an image was made to point at a digest; see [`Registry::pushed`]. A mirror
+    /// knows when it got an image, which is another time: where there is one, nobody is asked,
+    /// unless settings say that the registry itself may be.
+    ///
+    /// # Errors
+    ///
+    /// When the registry cannot be asked.
+    pub fn pushed(
+        &self,
+        reference: &Reference,
+        digest: &Digest,
+        ours: bool,
+    ) -> Result<Option<Timestamp>, RegistryError> {
+        let repository = reference.repository();
+        let settings = self.settings.get(repository.registry());
+        let kind = match settings.and_then(|it| it.push_times) {
+            Some(kind) => kind,
+            None if self.mirror(repository).is_some() && !ours => PushTimes::None,
+            None => pushed::usual(repository.registry()),
+        };
+        let Some(tag) = reference.tag().filter(|_| kind != PushTimes::None) else {
+            return Ok(None);
+        };
+        let registry = self.client(repository.registry())?;
+        registry.pushed(kind, repository.path(), tag, digest)
     }
 
     /// The tags of an image; see [`Registry::tags`].

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -39,6 +39,8 @@ pub struct Registry {
     pub(crate) downloads: AtomicU32,
     /// and pages of tags.
     pub(crate) pages: AtomicU32,
+    /// Whether it is asked no more when something was pushed.
+    pub(crate) tells_no_times: AtomicBool,
     /// Why it is not asked any more.
     pub(crate) closed: Mutex<Option<RegistryError>>,
 }
@@ -102,6 +104,7 @@ impl Registry {
             waits: Budget::new(&options.retry),
             downloads: AtomicU32::new(options.budget.unwrap_or(u32::MAX)),
             pages: AtomicU32::new(ALL_PAGES),
+            tells_no_times: AtomicBool::new(false),
             closed: Mutex::default(),
             options,
         })

@@ -68,7 +68,7 @@ pub use crate::{
     fleet::{Fleet, Subject, Unreadable},
     lifecycle::{Event, Kind, TRANSITIONS, Transition},
     listing::ListingError,
-    observation::{LastError, ObserveError, SeenDigest, last_error, seen_digests},
+    observation::{About, LastError, ObserveError, SeenDigest, last_error, seen_digests},
     passage::{Moment, Passage},
     rebuilds::usual_build_seconds,
     rename::RenameError,

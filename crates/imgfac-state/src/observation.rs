@@ -19,6 +19,8 @@ pub(crate) const LAST_ERROR: &str = "lastError";
 pub(crate) const DIGESTS: &str = "digests";
 /// The field of a digest that has its images by platform.
 const PLATFORMS: &str = "platforms";
+/// The field of a digest that says when it was pushed to the tag.
+const PUSHED: &str = "pushed";
 
 /// A digest, and for how long a tag pointed at it. One that came back is there twice.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,6 +31,8 @@ pub struct SeenDigest {
     pub first_seen: Option<String>,
     /// When it was last seen, or seen to be replaced, RFC 3339.
     pub last_seen: Option<String>,
+    /// When it was pushed to the tag as the registry says, RFC 3339, where that was asked.
+    pub pushed: Option<String>,
     /// Its images by platform, where it is an index and that was looked at. A platform that is not
     /// here is not known: it may have changed.
     pub platforms: BTreeMap<String, String>,
@@ -45,10 +49,20 @@ pub fn seen_digests(rest: &Fields) -> Vec<SeenDigest> {
             digest: field(entry, "digest")?,
             first_seen: field(entry, "firstSeen"),
             last_seen: field(entry, "lastSeen"),
+            pushed: field(entry, PUSHED),
             platforms: platforms(entry),
         })
     };
     entries.iter().filter_map(seen).collect()
+}
+
+/// What a registry says of a digest, beside that a tag points at it. What is absent is not known.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct About {
+    /// Its images by platform, where it is an index.
+    pub platforms: BTreeMap<String, Digest>,
+    /// When it was pushed to the tag, RFC 3339.
+    pub pushed: Option<String>,
 }
 
 /// Why it could not be found out what a tag points at.
@@ -192,19 +206,19 @@ impl Fleet {
         Ok(error.map(|_| again()).into_iter().collect())
     }
 
-    /// Records the images that the digest has for platforms, if it is the one that was seen last and
-    /// they are not known yet.
+    /// Records what a registry says of a digest, if it is the one that was seen last and as far as
+    /// it is not known yet.
     ///
     /// # Errors
     ///
     /// As [`Fleet::observe`].
-    pub fn observe_platforms(
+    pub fn observe_about(
         &mut self,
         name: &BaseName,
         digest: &Digest,
-        platforms: &BTreeMap<String, Digest>,
+        about: &About,
     ) -> Result<(), ObserveError> {
-        note_platforms(&mut self.observed(name)?.rest, digest, platforms);
+        note_about(&mut self.observed(name)?.rest, digest, about);
         Ok(())
     }
 
@@ -273,12 +287,8 @@ fn changed(name: &BaseName, details: Vec<String>) -> Change {
     }
 }
 
-/// Notes in a record the images of the digest that was seen last.
-pub(crate) fn note_platforms(
-    record: &mut Fields,
-    digest: &Digest,
-    platforms: &BTreeMap<String, Digest>,
-) {
+/// Notes in a record what is said of the digest that was seen last.
+pub(crate) fn note_about(record: &mut Fields, digest: &Digest, about: &About) {
     let Some(Value::List(mut entries)) = record.get(DIGESTS).cloned() else {
         return;
     };
@@ -287,16 +297,22 @@ pub(crate) fn note_platforms(
     else {
         return;
     };
-    if let Value::Map(fields) = last
-        && fields.iter().all(|(key, _)| key != PLATFORMS)
-        && !platforms.is_empty()
-    {
-        let platforms = platforms.iter();
+    let Value::Map(fields) = last else { return };
+    let mut note = |key: &str, value: Value| {
+        if fields.iter().all(|(known, _)| known != key) {
+            fields.push((key.to_owned(), value));
+        }
+    };
+    if let Some(pushed) = &about.pushed {
+        note(PUSHED, Value::Text(pushed.clone()));
+    }
+    if !about.platforms.is_empty() {
+        let platforms = about.platforms.iter();
         let platforms =
             platforms.map(|(platform, image)| (platform.clone(), Value::Text(image.to_string())));
-        fields.push((PLATFORMS.to_owned(), Value::Map(platforms.collect())));
-        record.set(DIGESTS, Value::List(entries));
+        note(PLATFORMS, Value::Map(platforms.collect()));
     }
+    record.set(DIGESTS, Value::List(entries));
 }
 
 /// Ends the time of the digest before, and begins that of the new one. Entries that are there keep

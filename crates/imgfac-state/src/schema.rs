@@ -5,8 +5,8 @@
 
 use imgfac_model::{
     BaseRole, Criticality, DelayClock, DigestSelection, DiscoveryStatus, IMAGE_NAME_LIMIT, MailTls,
-    NotificationEvent, Provider, RebuildThrough, ReceiverKind, SelectionStrategy, TargetKind,
-    UpdateKind,
+    NotificationEvent, Provider, PushTimes, RebuildThrough, ReceiverKind, SelectionStrategy,
+    TargetKind, UpdateKind,
 };
 use serde_json::{Map, Value, json};
 
@@ -217,6 +217,7 @@ fn settings() -> Value {
             "mirror": text("A pull-through mirror, host or host/path, that is asked instead"),
             "insecure": {"description": "Whether imgfac speaks to it over HTTP, without encryption; default false", "type": "boolean"},
             "budget": {"description": "How many manifests a run may download; default 50 for docker.io, no limit for others", "type": "integer", "minimum": 0},
+            "pushTimes": choice("What it is asked to learn when a tag was pushed; default what its host is known for", PushTimes::ALL),
         }),
     );
     let receiver = object(
@@ -475,6 +476,7 @@ fn seen_digests() -> Value {
                 "digest": text("What the tag pointed at"),
                 "firstSeen": text("When that was first seen"),
                 "lastSeen": text("When it was last seen, or seen to be replaced"),
+                "pushed": text("When it was pushed to the tag, as the registry says, where an image wants to know"),
                 "platforms": texts("Its images by platform, where it is an index; what is not here is not known"),
             }
         }

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use imgfac_model::{
     Analysis, Code, Criticality, Day, Defaults, Delay, DelayClock, Diagnostic, Digest,
-    DigestSelection, EndOfLife, ImagePattern, RebuildThrough, Rebuilds, ReceiverKind, Registry,
-    Repository, SecretName, Settings, StateRepository, WebhookReceiver, Workspace,
+    DigestSelection, EndOfLife, ImagePattern, PushTimes, RebuildThrough, Rebuilds, ReceiverKind,
+    Registry, Repository, SecretName, Settings, StateRepository, WebhookReceiver, Workspace,
 };
 use imgfac_yaml::Node;
 
@@ -56,7 +56,7 @@ pub(crate) const STATE_REPOSITORY_KEYS: &[&str] = &["url", "branch", "path"];
 pub(crate) const ANALYSIS_KEYS: &[&str] =
     &["image", "gitSecret", "githubHost", "gitlabHost", "labels"];
 /// The keys of an item of `registries`.
-pub(crate) const REGISTRY_KEYS: &[&str] = &["mirror", "insecure", "budget"];
+pub(crate) const REGISTRY_KEYS: &[&str] = &["mirror", "insecure", "budget", "pushTimes"];
 /// The keys of an item of `webhookReceivers`.
 pub(crate) const RECEIVER_KEYS: &[&str] = &["name", "type", "secret"];
 
@@ -173,6 +173,7 @@ fn registries(node: &Node, decoder: &mut Decoder<'_>) -> BTreeMap<String, Regist
                 let expected = "expected how many manifests a run may download, such as 50";
                 number(node, "budget", expected, decoder)
             }),
+            push_times: keys.choice(decoder, "pushTimes", PushTimes::ALL),
         };
         keys.finish(decoder, REGISTRY_KEYS);
         match registry {

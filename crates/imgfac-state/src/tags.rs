@@ -12,8 +12,8 @@ use imgfac_yaml::Value;
 use crate::change::{Change, ChangeKind};
 use crate::fleet::{Fleet, Subject};
 use crate::observation::{
-    AGAIN, LAST_ERROR, LastError, ObserveError, SeenDigest, last_error, moved, note_error,
-    note_platforms, remember, seen_digests,
+    AGAIN, About, LAST_ERROR, LastError, ObserveError, SeenDigest, last_error, moved, note_about,
+    note_error, remember, seen_digests,
 };
 use crate::stored::{Fields, Stored};
 
@@ -191,22 +191,20 @@ impl Fleet {
         Ok(again(image, tag, healed))
     }
 
-    /// Records the images that the digest of a tag has for platforms, if it is the one that was seen
-    /// last and they are not known yet.
+    /// Records what a registry says of the digest of a tag, if it is the one that was seen last and
+    /// as far as it is not known yet.
     ///
     /// # Errors
     ///
     /// As [`Fleet::observe_tag`].
-    pub fn observe_tag_platforms(
+    pub fn observe_tag_about(
         &mut self,
         image: &str,
         tag: &str,
         digest: &Digest,
-        platforms: &BTreeMap<String, Digest>,
+        about: &About,
     ) -> Result<(), ObserveError> {
-        self.on_tag(image, tag, |record| {
-            note_platforms(record, digest, platforms);
-        })
+        self.on_tag(image, tag, |record| note_about(record, digest, about))
     }
 
     /// Records which tag of an external image is tracked, what it points at, and which newer ones

@@ -2,27 +2,24 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use imgfac_model::{BaseName, Digest, Reference, Repository};
-use imgfac_state::{Change, Fleet, ObserveError, OwnTag, Sighting, Subject};
+use imgfac_model::{BaseName, Digest, Reference};
+use imgfac_state::{About, Change, Fleet, ObserveError, OwnTag, Sighting, Subject};
 
-use super::{Answers, Asked};
+use super::{Answers, Asked, tagged};
 use crate::external::Failed;
 
 impl Answers {
-    /// Adds the platforms of a digest to what was just recorded of it. Nothing is written for them
+    /// Adds what is said of a digest to what was just recorded of it. Nothing is written for that
     /// alone.
-    fn add_platforms(
+    fn and_about(
         &self,
         changes: Vec<Change>,
-        repository: &Repository,
+        reference: &Reference,
         digest: &Digest,
-        note: impl FnOnce(&BTreeMap<String, Digest>) -> Result<(), ObserveError>,
+        note: impl FnOnce(&About) -> Result<(), ObserveError>,
     ) -> Result<Vec<Change>, ObserveError> {
-        let place = (repository.clone(), digest.clone());
-        if let Some(platforms) = self.platforms.get(&place)
-            && !changes.is_empty()
-        {
-            note(platforms)?;
+        if !changes.is_empty() {
+            note(&self.about(reference, digest))?;
         }
         Ok(changes)
     }
@@ -55,8 +52,8 @@ impl Answers {
                 Some(Ok(digest)) => {
                     let changes = fleet.observe_tag(image, tag, digest, now);
                     changes.and_then(|changes| {
-                        self.add_platforms(changes, reference.repository(), digest, |platforms| {
-                            fleet.observe_tag_platforms(image, tag, digest, platforms)
+                        self.and_about(changes, reference, digest, |about| {
+                            fleet.observe_tag_about(image, tag, digest, about)
                         })
                     })
                 }
@@ -75,10 +72,11 @@ impl Answers {
                 Some((_, Ok(sighting))) => {
                     let Sighting { tag, digest, .. } = sighting;
                     let changes = fleet.observe_external(name, sighting, now);
-                    changes.and_then(|changes| {
-                        self.add_platforms(changes, &image.repository, digest, |platforms| {
-                            fleet.observe_tag_platforms(name, tag, digest, platforms)
-                        })
+                    changes.and_then(|changes| match tagged(&image.repository, tag) {
+                        Some(reference) => self.and_about(changes, &reference, digest, |about| {
+                            fleet.observe_tag_about(name, tag, digest, about)
+                        }),
+                        None => Ok(changes),
                     })
                 }
                 Some((_, Err(failed))) => {
@@ -110,8 +108,8 @@ impl Answers {
                 Some(Ok(digest)) => {
                     let changes = fleet.observe(&name, digest, now);
                     changes.and_then(|changes| {
-                        self.add_platforms(changes, reference.repository(), digest, |platforms| {
-                            fleet.observe_platforms(&name, digest, platforms)
+                        self.and_about(changes, &reference, digest, |about| {
+                            fleet.observe_about(&name, digest, about)
                         })
                     })
                 }

@@ -12,5 +12,6 @@ mod faults;
 mod login;
 mod many;
 mod notify;
+mod pushed;
 mod stood_on;
 mod tags;

@@ -1,6 +1,6 @@
 //! Every mistake in the files that people write, with its place and its remedy.
 
-use imgfac_model::Delay;
+use imgfac_model::{Delay, PushTimes};
 use imgfac_state::Configuration;
 use insta::assert_snapshot;
 
@@ -310,7 +310,7 @@ fn registries_and_receivers_are_checked() {
 registries:
   index.docker.io: {mirror: mirror.example.com/hub/}
   quay.io: {mirror: 'https://x'}
-  ghcr.io: {insecure: maybe, budget: -1, speed: 9}
+  ghcr.io: {insecure: maybe, budget: -1, speed: 9, pushTimes: harbour}
   a b: {mirror: m.example.com}
 webhookReceivers:
   - {type: github, secret: github-webhook}
@@ -322,7 +322,8 @@ probe: ftp://x
     imgfac.yaml:3:21 invalid-value invalid mirror | expected a host with or without a path, such as mirror.example.com/docker-hub
     imgfac.yaml:4:23 wrong-type insecure is text | expected true or false
     imgfac.yaml:4:38 invalid-value invalid budget | expected how many manifests a run may download, such as 50
-    imgfac.yaml:4:42 unknown-key unknown key "speed" in ghcr.io | nothing reads this key | help: known keys: mirror, insecure, budget
+    imgfac.yaml:4:42 unknown-key unknown key "speed" in ghcr.io | nothing reads this key | help: known keys: mirror, insecure, budget, pushTimes
+    imgfac.yaml:4:63 invalid-value invalid source of push times: "harbour" | expected one of docker-hub google harbor quay none | help: did you mean "harbor"?
     imgfac.yaml:5:8 invalid-value invalid registry: "a b" is not a registry: expected a host name with a dot or a port, or localhost | expected the host name of a registry, such as docker.io, before it
     imgfac.yaml:8:5 duplicate-name two receivers are called "github" | give it a name of its own; without one it is called like its type
     imgfac.yaml:9:12 invalid-value invalid kind of webhook receiver: "githb" | expected one of artifactory azure bitbucket dockerhub gitea github gitlab harbor quay | help: did you mean "github"?
@@ -331,7 +332,7 @@ probe: ftp://x
     imgfac.yaml:11:8 invalid-value invalid address: "ftp://x" | expected https://host/path, without user name and password
     images:
     "#);
-    let text = "registries: {index.docker.io: {mirror: mirror.example.com/hub/, budget: 7}, 'localhost:5000': {insecure: true}}\nwebhookReceivers: [{type: harbor, secret: s}]\n";
+    let text = "registries: {index.docker.io: {mirror: mirror.example.com/hub/, budget: 7}, 'localhost:5000': {insecure: true, pushTimes: harbor}}\nwebhookReceivers: [{type: harbor, secret: s}]\n";
     let configuration =
         Configuration::from_texts([("imgfac.yaml".to_owned(), text.as_bytes().to_vec())]);
     assert_eq!(configuration.diagnostics, []);
@@ -341,7 +342,9 @@ probe: ftp://x
         Some("mirror.example.com/hub")
     );
     assert_eq!(settings.registries["docker.io"].budget, Some(7));
-    assert!(settings.registries["localhost:5000"].insecure);
+    let local = &settings.registries["localhost:5000"];
+    assert!(local.insecure);
+    assert_eq!(local.push_times, Some(PushTimes::Harbor));
     assert_eq!(settings.webhook_receivers[0].name.as_str(), "harbor");
 }
 

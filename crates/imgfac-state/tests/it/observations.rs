@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use imgfac_model::{BaseName, Digest};
 use imgfac_state::{
-    Fleet, ObserveError, OwnTag, Sighting, Store, available_versions, last_error, seen_digests,
-    seen_tags, tag_errors,
+    About, Fleet, ObserveError, OwnTag, Sighting, Store, available_versions, last_error,
+    seen_digests, seen_tags, tag_errors,
 };
 use insta::assert_snapshot;
 
@@ -575,16 +575,24 @@ fn an_external_image_has_the_tag_that_is_tracked_and_what_is_newer() {
 }
 
 #[test]
-fn a_digest_has_its_platforms_beside_it() {
+fn a_digest_has_what_is_said_of_it_beside_it() {
     let factory = factory();
     let store = Store::open(factory.0.path()).unwrap();
     let base = BaseName::new("node-22").unwrap();
-    let platforms = |words: &str| -> BTreeMap<String, Digest> {
+    let about = |words: &str| {
         let words = words.split_whitespace();
-        words
-            .map(|word| word.split_once('=').unwrap())
-            .map(|(platform, letter)| (platform.to_owned(), digest(letter.parse().unwrap())))
-            .collect()
+        let mut about = About::default();
+        for (key, value) in words.map(|word| word.split_once('=').unwrap()) {
+            match key {
+                "pushed" => about.pushed = Some(value.to_owned()),
+                _ => drop(
+                    about
+                        .platforms
+                        .insert(key.to_owned(), digest(value.parse().unwrap())),
+                ),
+            }
+        }
+        about
     };
     let record = |day: u32, letter: char, words: &str| {
         let mut fleet = Fleet::read(&store).unwrap();
@@ -592,19 +600,17 @@ fn a_digest_has_its_platforms_beside_it() {
         fleet.observe(&base, &digest(letter), &now).unwrap();
         // Of another digest than the last there is nothing to note.
         let other = digest('c');
-        let unknown = platforms("linux/s390x=c");
-        fleet.observe_platforms(&base, &other, &unknown).unwrap();
-        let known = platforms(words);
-        fleet
-            .observe_platforms(&base, &digest(letter), &known)
-            .unwrap();
+        let unknown = about("linux/s390x=c pushed=2026-11-01T00:00:00Z");
+        fleet.observe_about(&base, &other, &unknown).unwrap();
+        let known = about(words);
+        fleet.observe_about(&base, &digest(letter), &known).unwrap();
         store.commit(&fleet.changes()).unwrap();
         fleet.changes().len()
     };
     record(2, 'a', "linux/amd64=b linux/arm64=c");
     // What is known already stays.
     assert_eq!(record(3, 'a', "linux/amd64=c"), 0);
-    record(4, 'b', "");
+    record(4, 'b', "pushed=2026-11-03T08:00:00Z");
     record(5, 'a', "linux/amd64=b");
     let text = read(&factory, "state/base-images/node-22.yaml", "times of it\n");
     assert_snapshot!(text.split_once("\n\n").unwrap().0, @r#"
@@ -618,6 +624,7 @@ fn a_digest_has_its_platforms_beside_it() {
       - digest: b
         firstSeen: "2026-11-04T00:00:00Z"
         lastSeen: "2026-11-05T00:00:00Z"
+        pushed: "2026-11-03T08:00:00Z"
       - digest: a
         firstSeen: "2026-11-05T00:00:00Z"
         lastSeen: "2026-11-05T00:00:00Z"
@@ -629,17 +636,20 @@ fn a_digest_has_its_platforms_beside_it() {
     let counts: Vec<usize> = seen.iter().map(|seen| seen.platforms.len()).collect();
     assert_eq!(counts, [2, 0, 1]);
     assert_eq!(seen[0].platforms["linux/arm64"], digest('c').as_str());
+    let pushed = seen.iter().map(|seen| seen.pushed.as_deref());
+    assert_eq!(
+        pushed.collect::<Vec<_>>(),
+        [None, Some("2026-11-03T08:00:00Z"), None]
+    );
 
     let factory = family();
     let store = Store::open(factory.0.path()).unwrap();
     let mut fleet = Fleet::read(&store).unwrap();
-    let (a, known) = (digest('a'), platforms("linux/amd64=b"));
+    let (a, known) = (digest('a'), about("linux/amd64=b"));
     fleet
         .observe_tag("base", "2", &a, "2026-11-02T00:00:00Z")
         .unwrap();
-    fleet
-        .observe_tag_platforms("base", "2", &a, &known)
-        .unwrap();
+    fleet.observe_tag_about("base", "2", &a, &known).unwrap();
     let seen = &seen_tags(&fleet.images["base"].rest)["2"][0];
     assert_eq!(seen.platforms["linux/amd64"], digest('b').as_str());
 }
