@@ -1,6 +1,6 @@
 //! Registries that are asked: by `observe --all`, and by the job that records a build.
 
-use imgfac_tests::{FakeRegistry, Layout, Outcome, Pushed, RegistryServer, Sandbox, TOKEN};
+use imgfac_tests::{FakeRegistry, Layout, Outcome, Proof, Pushed, RegistryServer, Sandbox, TOKEN};
 use insta::assert_snapshot;
 
 /// A factory whose image stands on these, and may speak HTTP with the registry.
@@ -742,4 +742,57 @@ fn a_second_look_asks_only_what_tags_point_at() {
     HEAD /v2/x/nginx/manifests/1.29
     HEAD /v2/x/postgres/manifests/16.4
     ");
+}
+
+#[test]
+fn the_job_of_a_cluster_records_platforms_where_it_can() {
+    let sandbox = crate::sandbox();
+    let registry = FakeRegistry::start();
+    let host = registry.host();
+    factory(&sandbox, host, &format!("FROM {host}/acme/base:1\n"));
+    let base = format!("{}-acme-base-1", host.replace(':', "-"));
+    let push = |built: &str| {
+        let on = ("example.com/x:1", "sha256:0", Proof::Provenance);
+        registry.push(
+            "acme/base:1",
+            &Pushed {
+                built,
+                on: Some(on),
+                ..Pushed::default()
+            },
+        )
+    };
+    let observe = |digest: &str, more: &[&str]| {
+        let _ = registry.asked();
+        let arguments = [&["observe", "--base", &base, "--digest", digest], more].concat();
+        let outcome = online(&sandbox, &arguments);
+        assert_eq!(outcome.code, 0, "{outcome}");
+        outcome
+            .stderr
+            .replace(host, "HOST")
+            .replace(digest, "DIGEST")
+    };
+    let platforms = || {
+        let state = sandbox.read(&format!("state/base-images/{base}.yaml"));
+        state.matches("linux/amd64: sha256:").count()
+    };
+    let first = push("first");
+    assert_eq!(observe(&first, &[]), "");
+    assert_eq!(
+        registry.asked(),
+        [format!("GET /v2/acme/base/manifests/{first}")]
+    );
+    assert_eq!(platforms(), 1);
+    // What is known is not asked.
+    assert_eq!(observe(&first, &[]), "");
+    assert_eq!(registry.asked(), [""; 0]);
+    // A registry that says nothing costs a note.
+    registry.set_closed(true);
+    assert_snapshot!(observe(&push("second"), &[]), @"note: the platforms of DIGEST are not known from its registry, so all count as changed: HOST does not let us read acme/base (403, asked without credentials); docker login HOST, or is the name of the image right?");
+    registry.set_closed(false);
+    assert_eq!(observe(&push("third"), &["--offline"]), "");
+    assert_eq!(registry.asked(), [""; 0]);
+    assert_eq!(platforms(), 1);
+    observe(&push("fourth"), &[]);
+    assert_eq!(platforms(), 2);
 }

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use imgfac_model::{
-    BaseName, DelayClock, Digest, Enrolment, ImageName, Reference, Repository,
+    BaseName, BaseState, DelayClock, Digest, Enrolment, ImageName, Reference, Repository,
 };
 use imgfac_providers::{Options, Question, Registries, RegistryError};
 use imgfac_state::{About, Configuration, Fleet, OwnTag, Sighting, Subject, seen_tags};
@@ -14,6 +14,7 @@ use jiff::Timestamp;
 
 use crate::clock::ProgramClock;
 use crate::external::{self, Failed};
+use crate::published;
 use crate::render;
 
 /// What was found out.
@@ -214,6 +215,37 @@ impl Answers {
                 }
             }
         }
+    }
+
+    /// What a registry says of a digest that somebody else saw at the tag of a base.
+    ///
+    /// # Errors
+    ///
+    /// Why its platforms are not known, in words.
+    pub(crate) fn about_new(
+        configuration: &Configuration,
+        fleet: &Fleet,
+        base: &BaseState,
+        digest: &Digest,
+    ) -> Result<About, String> {
+        let settings = &configuration.settings.registries;
+        let registries = Registries::new(settings, published::options());
+        let reference = &base.reference;
+        // The first sight of a tag is no update.
+        let was_seen = base.current_digest.is_some();
+        let from_push = was_seen && waiting_from_push(configuration, fleet).contains(reference);
+        let (reference, digest) = (reference.clone(), digest.clone());
+        published::in_time(move || {
+            let platforms = registries.platforms(reference.repository(), &digest, false)?;
+            let pushed = match from_push {
+                true => registries.pushed(&reference, &digest, false).ok().flatten(),
+                false => None,
+            };
+            Ok(About {
+                platforms: platforms.unwrap_or_default(),
+                pushed: pushed.map(|it| it.to_string()),
+            })
+        })
     }
 
     /// What was found out of a digest that is new.

@@ -31,9 +31,20 @@ pub(crate) fn stood_on(
     let registries = Registries::new(settings, options());
     let known = known(fleet);
     let (image, digest) = (image.clone(), digest.clone());
+    in_time(move || ask(&registries, &image, &digest, &known))
+}
+
+/// Lets a question be answered in time, or goes on without the answer.
+///
+/// # Errors
+///
+/// Why there is none, in words.
+pub(crate) fn in_time<T: Send + 'static>(
+    ask: impl FnOnce() -> Result<T, RegistryError> + Send + 'static,
+) -> Result<T, String> {
     let (sender, answer) = mpsc::channel();
     // Neither a resolver of names nor a credential helper can be told to hurry.
-    thread::spawn(move || sender.send(ask(&registries, &image, &digest, &known)));
+    thread::spawn(move || sender.send(ask()));
     match answer.recv_timeout(DEADLINE) {
         Ok(found) => found.map_err(|error| format!("{error}; {}", error.remedy())),
         Err(_) => Err(format!("no answer within {} s", DEADLINE.as_secs())),

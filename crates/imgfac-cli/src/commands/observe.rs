@@ -1,11 +1,11 @@
 //! `imgfac observe`: digests to state.
 
+use clap::builder::FalseyValueParser;
 use clap::{ArgGroup, Args};
-use imgfac_model::{BaseName, Digest, exit, nearest};
-use imgfac_state::{Files, Fleet, ObserveError};
+use imgfac_model::{BaseName, BaseState, Digest, exit, nearest};
+use imgfac_state::{About, Configuration, Files, Fleet, ObserveError, Stored};
 
 use crate::answers::{Answers, Asked, Observed};
-
 use crate::args::{Format, FormatArg};
 use crate::commands::operation::{self, Applied, Operation, Round};
 use crate::commands::publish::PublishArgs;
@@ -13,13 +13,14 @@ use crate::commands::tell::tell;
 use crate::context::Context;
 use crate::error::CliError;
 use crate::factory::Factory;
-use crate::render::{self, CommitReport, Done, JsonDone, JsonObserved};
+use crate::render::{self, CommitReport, Done, JsonDone, JsonObserved, WARNING};
 
 /// Record what the tags that images stand on point at
 ///
 /// With --all the registries are asked, a few requests at a time and within their limits; see
-/// docs/registries.md. With --base and --digest nobody is asked: the jobs in a cluster run this for
-/// every digest that Kargo finds. The digest, when it was first seen and the one before go into
+/// docs/registries.md. With --base and --digest the tag is not asked about: the jobs in a cluster run
+/// this for every digest that Kargo finds; which platforms a new one has is asked, for ten seconds at
+/// most. The digest, when it was first seen and the one before go into
 /// state/base-images/NAME.yaml, with the last ten kept. What tags of images of ours point at, where
 /// others stand on them, goes into observedTags of state/images/NAME.yaml. Of an image without
 /// source, the tag that is followed is recorded there, and which versions are newer. The first
@@ -47,6 +48,9 @@ pub(crate) struct ObserveArgs {
     /// What its tag points at now
     #[arg(long, value_name = "DIGEST", value_parser = Digest::parse, requires = "base")]
     digest: Option<Digest>,
+    /// With --digest: do not ask the registry which platforms it has; all count as changed
+    #[arg(long, env = "IMGFAC_OFFLINE", value_parser = FalseyValueParser::new())]
+    offline: bool,
     /// Write nothing; exit with 4 if something would be written
     #[arg(long, conflicts_with_all = ["commit", "push"])]
     check: bool,
@@ -61,6 +65,7 @@ pub(crate) fn run(context: &mut Context<'_>, args: ObserveArgs) -> Result<u8, Cl
     let request = Request {
         args: &args,
         answers: Answers::default(),
+        about: None,
         tells: &mut tells,
     };
     let code = operation::run(context, request)?;
@@ -74,6 +79,8 @@ pub(crate) fn run(context: &mut Context<'_>, args: ObserveArgs) -> Result<u8, Cl
 struct Request<'r> {
     args: &'r ObserveArgs,
     answers: Answers,
+    /// What the registry says of the digest that was given.
+    about: Option<About>,
     /// Whether anybody is to be told what is wrong.
     tells: &'r mut bool,
 }
@@ -108,8 +115,14 @@ impl Operation for Request<'_> {
         };
         let changes = match (&self.args.base, &self.args.digest) {
             (Some(base), Some(digest)) => {
-                let changes = fleet.observe(base, digest, &now);
-                changes.map_err(|error| failed(error, &fleet))?
+                let about = self.about(context, &factory.configuration, &fleet, base, digest)?;
+                let observed = fleet.observe(base, digest, &now).and_then(|changes| {
+                    if !changes.is_empty() {
+                        fleet.observe_about(base, digest, &about)?;
+                    }
+                    Ok(changes)
+                });
+                observed.map_err(|error| failed(error, &fleet))?
             }
             _ => {
                 let configuration = &factory.configuration;
@@ -153,6 +166,42 @@ impl Operation for Request<'_> {
             (true, true) if !done.is_empty() => exit::DIFFERENT,
             (true, _) => exit::DONE,
         })
+    }
+}
+
+impl Request<'_> {
+    /// What the registry says of a digest that is new: nothing, and a note, where it does not
+    /// answer in time. It is asked once.
+    fn about(
+        &mut self,
+        context: &mut Context<'_>,
+        configuration: &Configuration,
+        fleet: &Fleet,
+        base: &BaseName,
+        digest: &Digest,
+    ) -> Result<About, CliError> {
+        let stored = fleet.bases.get(base).filter(|_| !self.args.offline);
+        let is_news = |stored: &&Stored<BaseState>| {
+            stored.state.current_digest.as_deref() != Some(digest.as_str())
+                && fleet.unreadable_base(base.as_str()).is_none()
+        };
+        let Some(stored) = stored.filter(is_news) else {
+            return Ok(About::default());
+        };
+        if self.about.is_none() {
+            let found = Answers::about_new(configuration, fleet, &stored.state, digest);
+            if let Err(reason) = &found
+                && !context.quiet
+            {
+                writeln!(
+                    context.err,
+                    "{WARNING}note:{WARNING:#} the platforms of {digest} are not known from its registry, so all count as changed: {}",
+                    render::clean(reason)
+                )?;
+            }
+            self.about = Some(found.unwrap_or_default());
+        }
+        Ok(self.about.clone().unwrap_or_default())
     }
 }
 
