@@ -445,3 +445,66 @@ fn what_counts_as_failed_cascades_neither_where_the_build_recorded_itself() {
     let started = plant.started();
     assert!(!started.contains(&"web".to_owned()), "{started:?}");
 }
+
+/// A leaf was never recorded, and its tag is a version: what its Warehouse would take is looked at.
+#[test]
+fn a_version_that_nobody_recorded_proves_itself() {
+    let leaf = |keys: &'static str| {
+        let image = Built {
+            name: "leaf",
+            dockerfile: NODE,
+            keys,
+            ..Built::default()
+        };
+        let mut plant = crate::plant(false, &[image], "");
+        let old = plant.moves("lib/node:22", "first");
+        let new = plant.moves("lib/node:22", "second");
+        plant.pass("7d");
+        plant.good(&["rebuild", "--due"]);
+        plant.pass("10m");
+        let node = plant.filled("REGISTRY/lib/node:22");
+        let push = |tag: &str, on: &str| {
+            let on = (node.as_str(), on, Proof::Annotations);
+            let image = format!("acme/leaf:{tag}");
+            plant.registry.push(&image, &says(tag, Some(on)))
+        };
+        push("1.1.0", &old);
+        let pushed = push("1.2.0", &new);
+        push("latest", &old);
+        plant.ends("leaf", "success");
+        plant.good(&["rebuild", "--due"]);
+        assert_eq!(plant.outcomes("leaf"), ["success"]);
+        let state = plant.state("leaf");
+        (state.contains(&format!("currentDigest: {pushed}\n")), state)
+    };
+    for keys in [
+        "constraint: '>=1.0', ",
+        "allowTags: '^1[.]', ",
+        "imageSelectionStrategy: Digest, constraint: 1.2.0, ",
+    ] {
+        let (recorded, state) = leaf(keys);
+        assert!(recorded, "{keys}: {state}");
+    }
+    // The newest fits, and stands on something else; or nothing says which tag it is.
+    for keys in ["constraint: 1.1.0, ", ""] {
+        let (recorded, state) = leaf(keys);
+        assert!(!recorded, "{keys}: {state}");
+        assert!(state.contains("currentDigest: null\n"), "{keys}: {state}");
+    }
+}
+
+/// A mirror may not have what was pushed a minute ago.
+#[test]
+fn what_was_pushed_is_not_asked_of_a_mirror() {
+    let (plant, _, new) = running(false);
+    plant.set_settings("registries: {'REGISTRY': {insecure: true, mirror: 'mirror.invalid'}}\n");
+    let node = plant.filled("REGISTRY/lib/node:22");
+    let on = (node.as_str(), new.as_str(), Proof::Annotations);
+    let digest = plant.succeeds("base", &says("base, again", Some(on)));
+    plant.good(&["rebuild", "--due"]);
+    let state = plant.state("base");
+    assert!(
+        state.contains(&format!("currentDigest: {digest}\n")),
+        "{state}"
+    );
+}

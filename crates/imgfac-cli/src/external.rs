@@ -33,12 +33,12 @@ pub(crate) fn look(
     known: Option<(&str, Digest)>,
 ) -> Result<Sighting, Failed> {
     let repository = &enrolment.repository;
-    let choice = Choice::of(enrolment).map_err(|problem| Failed {
+    let choice = Choice::of(enrolment, None).map_err(|problem| Failed {
         reason: problem,
         remedy: "mend its entry in images.yaml".into(),
     })?;
     let listed = || {
-        let tags = registries.tags(repository)?;
+        let tags = registries.tags(repository, false)?;
         Ok::<Vec<String>, RegistryError>(tags.iter().map(Tag::to_string).collect())
     };
     let (tag, tags) = match choice.only() {

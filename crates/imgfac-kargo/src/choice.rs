@@ -1,11 +1,11 @@
-//! Which tag of an external image its Warehouse would take, for those who watch without a cluster.
+//! Which tag of an image its Warehouse would take, for those who watch without a cluster.
 
-use imgfac_model::{Enrolment, SelectionStrategy, Version, VersionRange};
+use imgfac_model::{Enrolment, ImageState, SelectionStrategy, Version, VersionRange};
 use regex::Regex;
 
 use crate::selection::Selection;
 
-/// How one of the tags of an external image is chosen.
+/// How one of the tags of an image is chosen.
 #[derive(Debug)]
 pub struct Choice {
     selection: Selection,
@@ -25,12 +25,13 @@ pub enum Chosen<'t> {
 }
 
 impl Choice {
-    /// How the Warehouse of an external image chooses.
+    /// How the Warehouse of an image chooses. `state` is that of an image of ours, of which the next
+    /// build is called in the manner of the last.
     ///
     /// # Errors
     /// In one line, when the enrolment is none that can be followed.
-    pub fn of(enrolment: &Enrolment) -> Result<Self, String> {
-        let selection = Selection::of(enrolment, None)?;
+    pub fn of(enrolment: &Enrolment, state: Option<&ImageState>) -> Result<Self, String> {
+        let selection = Selection::of(enrolment, state)?;
         let allowed = selection.allow_tags.as_deref().map(Regex::new).transpose();
         let allowed = allowed.map_err(|_| "allowTags is no regular expression".to_owned())?;
         let range = match (selection.strategy, selection.constraint.as_deref()) {
@@ -109,7 +110,7 @@ mod tests {
         enrolment.constraint = words.next().flatten();
         enrolment.allow_tags = words.next().flatten();
         let tags: Vec<&str> = TAGS.split_whitespace().collect();
-        let text = match Choice::of(&enrolment) {
+        let text = match Choice::of(&enrolment, None) {
             Err(problem) => problem,
             Ok(choice) => match choice.among(&tags) {
                 Chosen::Tag(tag) => tag.to_owned(),

@@ -206,8 +206,8 @@ impl Registries {
     /// # Errors
     ///
     /// When there is no such image, it has too many tags, or the registry cannot be asked.
-    pub fn tags(&self, repository: &Repository) -> Result<Vec<Tag>, RegistryError> {
-        let (registry, path) = self.place(repository, false)?;
+    pub fn tags(&self, repository: &Repository, ours: bool) -> Result<Vec<Tag>, RegistryError> {
+        let (registry, path) = self.place(repository, ours)?;
         registry.tags(&path)
     }
 

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use imgfac_model::{Digest, Enrolment, Reference, Registry};
-use imgfac_providers::Registries;
+use imgfac_kargo::{Choice, Chosen};
+use imgfac_model::{Digest, Enrolment, Reference, Registry, Tag};
+use imgfac_providers::{Question, Registries};
 use imgfac_state::{Attempt, Change, Fleet, Rebuild, RebuildEnd, Stored, seen_tags};
 
 use crate::published;
@@ -57,74 +58,67 @@ pub(super) struct Built<'a> {
 impl Built<'_> {
     /// What did it push, and does that stand on what it was to stand on?
     pub(super) fn prove(&self, settings: &BTreeMap<String, Registry>, end: RebuildEnd) -> Ended {
-        let Self {
-            enrolment, fleet, ..
-        } = *self;
         let registries = Registries::new(settings, published::options());
         let mut ended = Ended::from(end);
-        let (mut answered, mut fresh) = (false, None);
-        for (tag, before) in self.tags() {
-            let Ok(reference) = Reference::parse(&format!("{}:{tag}", enrolment.repository)) else {
-                continue;
-            };
-            let known = before.as_deref().and_then(|it| Digest::parse(it).ok());
-            match registries.digest_of(&reference, known.as_ref()) {
-                Ok(digest) => {
-                    answered = true;
-                    match &known {
-                        Some(known) if *known == digest => {}
-                        Some(_) if ended.end.digest.is_none() => {
-                            ended.end.digest = Some(digest.to_string());
-                            ended.end.version = Some(tag.clone());
-                        }
-                        Some(_) => {}
-                        None => fresh = fresh.or_else(|| Some((tag.clone(), digest.clone()))),
+        let mut pushed = None;
+        let mut fresh = Vec::new();
+        for (tag, before, digest) in self.look(&registries) {
+            match before {
+                Some(before) if before == digest => {}
+                Some(_) => pushed = pushed.or(Some((tag.clone(), digest.clone()))),
+                None => fresh.push((tag.clone(), digest.clone())),
+            }
+            ended.tags.push((tag, digest));
+        }
+        let stood_on =
+            |digest: &Digest| published::stood_on(settings, self.enrolment, digest, self.fleet);
+        match &pushed {
+            Some((_, digest)) => match stood_on(digest) {
+                Ok(stood_on) => {
+                    ended.end.failure = self.contradiction(&stood_on);
+                    ended.end.stood_on = stood_on;
+                }
+                Err(why) => {
+                    ended.end.note = Some(format!("what it stands on is not known: {why}"));
+                }
+            },
+            // Nobody knows what these pointed at before: one that stands on what was asked for is it.
+            None => {
+                pushed = fresh.into_iter().find(|(_, digest)| {
+                    let Ok(stood_on) = stood_on(digest) else {
+                        return false;
+                    };
+                    let proves =
+                        self.speaks_of(&stood_on) && self.contradiction(&stood_on).is_none();
+                    if proves {
+                        ended.end.stood_on = stood_on;
                     }
-                    ended.tags.push((tag, digest));
-                }
-                Err(error) => {
-                    tracing::info!(image = %enrolment.name, tag, %error, "the tag cannot be looked at");
-                }
+                    proves
+                });
             }
         }
-        let pushed = ended
-            .end
-            .digest
-            .as_deref()
-            .and_then(|it| Digest::parse(it).ok());
-        let asked = pushed.clone().or_else(|| Some(fresh.clone()?.1));
-        let stood_on = asked.map(|digest| published::stood_on(settings, enrolment, &digest, fleet));
-        match (stood_on, fresh) {
-            (Some(Ok(stood_on)), _) if pushed.is_some() => {
-                ended.end.failure = self.contradiction(&stood_on);
-                ended.end.stood_on = stood_on;
-            }
-            (Some(Err(why)), _) if pushed.is_some() => {
-                ended.end.note = Some(format!("what it stands on is not known: {why}"));
-            }
-            // Nobody knows what the tag pointed at before, but this stands on what was asked for.
-            (Some(Ok(stood_on)), Some((tag, digest)))
-                if self.speaks_of(&stood_on) && self.contradiction(&stood_on).is_none() =>
-            {
+        match pushed {
+            Some((tag, digest)) => {
                 ended.end.digest = Some(digest.to_string());
                 ended.end.version = Some(tag);
-                ended.end.stood_on = stood_on;
             }
-            _ if answered => {
-                ended.end.note = Some("none of its tags that are followed moved".to_owned());
-            }
-            _ => {
-                let why = "its registry could not be asked what it pushed";
+            None => {
+                let why = match ended.tags.is_empty() {
+                    true => "its registry could not be asked what it pushed",
+                    false => "none of its tags that are followed moved",
+                };
                 ended.end.note = Some(why.to_owned());
             }
         }
         if ended.end.failure.is_none() {
+            let repository = &self.enrolment.repository;
             for (tag, now) in &ended.tags {
-                let Some(before) = self.seen_before(tag) else {
-                    continue;
-                };
-                let same = registries.same_content(&enrolment.repository, &before, now);
-                if before != *now && same.unwrap_or(false) {
+                if let Some(before) = self.seen_before(tag)
+                    && before != *now
+                    && registries
+                        .same_content(repository, &before, now)
+                        .unwrap_or(false)
+                {
                     ended.same.push((tag.clone(), before.to_string()));
                 }
             }
@@ -132,30 +126,82 @@ impl Built<'_> {
         ended
     }
 
-    /// The tags that the build may have moved, with what they pointed at before: those that others
-    /// follow, that of the last build, and `latest`.
-    fn tags(&self) -> Vec<(String, Option<String>)> {
-        let Some(Stored { state, rest }) = self.fleet.images.get(self.enrolment.name.as_str())
-        else {
+    /// The tags that the build may have moved, with what they pointed at before, if that is known,
+    /// and now.
+    fn look(&self, registries: &Registries) -> Vec<(String, Option<Digest>, Digest)> {
+        let mut questions = Vec::new();
+        for (tag, known) in self.tags(registries) {
+            let reference = Reference::parse(&format!("{}:{tag}", self.enrolment.repository));
+            if let Ok(reference) = reference {
+                let ours = true;
+                let question = Question {
+                    reference,
+                    known,
+                    ours,
+                };
+                questions.push((tag, question));
+            }
+        }
+        let (tags, questions): (Vec<String>, Vec<Question>) = questions.into_iter().unzip();
+        let answers = registries.digests_of(&questions, &|| ());
+        let known = questions.into_iter().map(|question| question.known);
+        let answers = tags.into_iter().zip(known).zip(answers);
+        answers
+            .filter_map(|((tag, known), answer)| match answer {
+                Ok(digest) => Some((tag, known, digest)),
+                Err(error) => {
+                    let image = &self.enrolment.name;
+                    tracing::info!(%image, tag, %error, "the tag cannot be looked at");
+                    None
+                }
+            })
+            .collect()
+    }
+
+    /// The tags that the build may have moved, with what they are known to have pointed at: those
+    /// that others follow, that of the last build, `latest`, and what a Warehouse would take.
+    fn tags(&self, registries: &Registries) -> Vec<(String, Option<Digest>)> {
+        let name = self.enrolment.name.as_str();
+        let Some(Stored { state, .. }) = self.fleet.images.get(name) else {
             return Vec::new();
         };
+        let choice = Choice::of(self.enrolment, Some(state)).ok();
+        let only = choice.as_ref().and_then(Choice::only);
         let mut tags: Vec<String> = (self.fleet.own_tags().into_iter())
-            .filter(|own| {
-                own.image == self.enrolment.name.as_str() && own.reference.tag().is_some()
-            })
+            .filter(|own| own.image == name && own.reference.tag().is_some())
             .map(|own| own.tag)
             .collect();
         tags.extend(state.current_version.clone());
+        tags.extend(only.map(str::to_owned));
         tags.push("latest".to_owned());
-        tags.dedup();
-        let seen = seen_tags(rest);
-        tags.into_iter()
-            .map(|tag| {
-                let before = seen.get(&tag).and_then(|seen| seen.last());
-                let before = before.map(|seen| seen.digest.clone());
-                (tag, before.or_else(|| state.current_digest.clone()))
-            })
-            .collect()
+        let built = state.current_digest.as_deref();
+        let built = built.and_then(|digest| Digest::parse(digest).ok());
+        let mut found: Vec<(String, Option<Digest>)> = Vec::new();
+        for tag in tags {
+            if found.iter().all(|(known, _)| *known != tag) {
+                let before = self.seen_before(&tag).or_else(|| built.clone());
+                found.push((tag, before));
+            }
+        }
+        if only.is_none()
+            && let Some(newest) = choice.and_then(|choice| self.newest(registries, &choice))
+            && found.iter().all(|(known, _)| *known != newest)
+        {
+            // It may be older than the last build.
+            let before = self.seen_before(&newest);
+            found.push((newest, before));
+        }
+        found
+    }
+
+    /// The tag that is followed, as far as the names of all tags say which.
+    fn newest(&self, registries: &Registries, choice: &Choice) -> Option<String> {
+        let tags = registries.tags(&self.enrolment.repository, true).ok()?;
+        let tags: Vec<&str> = tags.iter().map(Tag::as_str).collect();
+        match choice.among(&tags) {
+            Chosen::Tag(tag) => Some(tag.to_owned()),
+            Chosen::Nothing | Chosen::NewestOf(_) => None,
+        }
     }
 
     /// Whether what an image says that it stands on is about the updates of the rebuild.
