@@ -1,7 +1,9 @@
 //! What becomes of rebuilds: what they pushed, whether it stands on what it was to stand on, and runs
 //! that fail, get lost, or end while somebody waits.
 
-use imgfac_tests::{Built, FakeRun, Plant, Proof, Pushed, Trouble};
+use std::path::Path;
+
+use imgfac_tests::{Built, FakeRun, Layout, Plant, Proof, Pushed, RegistryServer, Trouble};
 use insta::assert_snapshot;
 use serde_json::json;
 
@@ -507,4 +509,80 @@ fn what_was_pushed_is_not_asked_of_a_mirror() {
         state.contains(&format!("currentDigest: {digest}\n")),
         "{state}"
     );
+}
+
+/// The whole way with a registry of Debian: one that takes tokens, as Docker Hub and GHCR do.
+#[test]
+fn a_real_registry_is_followed_from_push_to_proof() {
+    let sandbox = crate::sandbox();
+    let Some(server) = RegistryServer::start_with_tokens(&sandbox) else {
+        return;
+    };
+    let images = [
+        Built {
+            name: "base",
+            dockerfile: NODE,
+            ..Built::default()
+        },
+        Built {
+            name: "web",
+            dockerfile: "FROM REGISTRY/acme/base:1\n",
+            ..Built::default()
+        },
+    ];
+    let contract = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    let now = "2026-11-01T00:00:00Z";
+    let mut plant = Plant::at_registry(Some(server), sandbox, contract, false, &images, "", now);
+    let node = plant.filled("REGISTRY/lib/node:22");
+    let push = |plant: &Plant, image: &str, says: &str, on: Option<&str>| {
+        let annotations = on.map(|digest| {
+            format!(
+                r#""org.opencontainers.image.base.name": "{node}", "org.opencontainers.image.base.digest": "{digest}""#
+            )
+        });
+        let layout = Layout::new(&plant.sandbox, "layout");
+        let layer = layout.blob("application/vnd.oci.image.layer.v1.tar", says);
+        let layers = format!("{{{layer}}}");
+        layout.finish(&layout.image(says, &layers, &annotations.unwrap_or_default()));
+        plant.server.as_ref().unwrap().push(&layout, image)
+    };
+    push(&plant, "acme/base:1", "base", None);
+    let old = push(&plant, "lib/node:22", "first", None);
+    plant.good(&["observe", "--all"]);
+    plant.pass("1d");
+    let new = push(&plant, "lib/node:22", "second", None);
+    plant.good(&["observe", "--all"]);
+    plant.pass("7d");
+    plant.good(&["rebuild", "--due"]);
+    plant.pass("10m");
+
+    // What stands on the old one has failed, and nothing cascades.
+    push(&plant, "acme/base:1", "wrong", Some(&old));
+    plant.ends("base", "success");
+    let told = plant.run(&["rebuild", "--follow"]);
+    assert_eq!(told.code, 3);
+    let failed = "failed  base: it stands on DIGEST of REGISTRY/lib/node:22, not on DIGEST";
+    assert!(told.stdout.contains(failed), "{told}");
+    assert_eq!(built_on(&plant), old);
+    plant.pass("1d");
+    plant.good(&["rebuild", "--due"]);
+    assert_eq!(plant.started(), ["base", "base"]);
+
+    // What stands on the new one is the proof, and web follows.
+    plant.pass("10m");
+    let digest = push(&plant, "acme/base:1", "right", Some(&new));
+    plant.ends("base", "success");
+    let told = plant.good(&["rebuild", "--follow"]).stdout;
+    assert!(told.contains("  rebuilt  base  DIGEST\n"), "{told}");
+    assert_eq!(plant.outcomes("base"), ["failure", "success"]);
+    assert_eq!(built_on(&plant), new);
+    let state = plant.state("base");
+    assert!(
+        state.contains(&format!("currentDigest: {digest}\n")),
+        "{state}"
+    );
+    plant.pass("2d");
+    plant.good(&["observe", "--all"]);
+    plant.good(&["rebuild", "--due"]);
+    assert_eq!(plant.started(), ["base", "base", "web"]);
 }

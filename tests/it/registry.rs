@@ -796,3 +796,68 @@ fn the_job_of_a_cluster_records_platforms_where_it_can() {
     observe(&push("fourth"), &[]);
     assert_eq!(platforms(), 2);
 }
+
+/// The flow of Docker Hub and GHCR: no password for the registry, but tokens for each image.
+#[test]
+fn a_tag_that_moves_is_noticed_where_tokens_are_wanted() {
+    let sandbox = crate::sandbox();
+    let Some(registry) = RegistryServer::start_with_tokens(&sandbox) else {
+        return;
+    };
+    let host = registry.host();
+    factory(&sandbox, &host, &format!("FROM {host}/acme/base:1\n"));
+    let tokens = registry.hosts().pop().unwrap();
+    let settings = |hosts: &[&String]| {
+        let hosts: Vec<String> = (hosts.iter())
+            .map(|host| format!("'{host}': {{insecure: true}}"))
+            .collect();
+        let settings = format!("registries: {{{}}}\nworkspaces: [web]\n", hosts.join(", "));
+        sandbox.write("imgfac.yaml", settings);
+    };
+    let observe = || {
+        let outcome = run(&sandbox, &registry, &["observe", "--all"]);
+        outcome.to_string().replace(&tokens, "TOKENS")
+    };
+    let first = push(&sandbox, &registry, "acme/base:1", "first");
+    // The password goes nowhere in plain text without leave.
+    settings(&[&host]);
+    assert_snapshot!(observe(), @r#"
+    exit 3
+    --- stdout
+    1 base failed; what was known is kept:
+      failed  base  HOST-acme-base-1  HOST leads to TOKENS without encryption; if that is meant: registries: {"TOKENS": {insecure: true}} of imgfac.yaml
+
+      changed  base  HOST-acme-base-1  HOST leads to TOKENS without encryption
+
+    Wrote 1 file: state/base-images/HOST-acme-base-1.yaml
+    --- stderr
+    "#);
+    settings(&[&host, &tokens]);
+    assert_snapshot!(observe(), @"
+    exit 0
+    --- stdout
+      changed  base  HOST-acme-base-1  first seen at DIGEST
+
+    Wrote 1 file: state/base-images/HOST-acme-base-1.yaml
+    --- stderr
+    ");
+    assert!(base_state(&sandbox, &registry, "1").contains(&first));
+    let second = push(&sandbox, &registry, "acme/base:1", "second");
+    assert_snapshot!(observe(), @"
+    exit 0
+    --- stdout
+      changed  base  HOST-acme-base-1  moved from DIGEST to DIGEST; images that count as built on the old one: 1
+
+    Wrote 2 files: state/base-images/HOST-acme-base-1.yaml, state/images/web.yaml
+    --- stderr
+    ");
+    let state = base_state(&sandbox, &registry, "1");
+    assert!(
+        state.contains(&format!("currentDigest: {second}\n")),
+        "{state}"
+    );
+    assert!(
+        state.contains(&format!("previousDigest: {first}\n")),
+        "{state}"
+    );
+}

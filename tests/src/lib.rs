@@ -17,6 +17,7 @@ mod registry_server;
 mod sandbox;
 mod smtp_server;
 mod stamps;
+mod token_server;
 
 pub use crate::{
     broken_network::{Break, BrokenNetwork, Towards},

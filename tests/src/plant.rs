@@ -13,6 +13,7 @@ use crate::fake_hook::FakeHook;
 use crate::fake_registry::{FakeRegistry, Pushed};
 use crate::git_server::TOKEN;
 use crate::openapi::Contract;
+use crate::registry_server::RegistryServer;
 use crate::sandbox::{Outcome, Sandbox};
 
 /// The factory and its servers, all with the same time.
@@ -27,8 +28,10 @@ pub struct Plant {
     pub gitlab: FakeGitLab,
     /// The server of webhooks.
     pub hook: FakeHook,
-    /// The registry of all images and bases.
+    /// The registry of all images and bases,
     pub registry: FakeRegistry,
+    /// or this one in its place.
+    pub server: Option<RegistryServer>,
     push: bool,
     /// Whether the folder is a checkout, in which every change is a commit.
     commits: bool,
@@ -72,12 +75,30 @@ impl Plant {
         settings: &str,
         now: &str,
     ) -> Self {
+        Self::at_registry(None, sandbox, contract, push, images, settings, now)
+    }
+
+    /// The same, with its images in a registry that runs in the sandbox.
+    ///
+    /// # Panics
+    /// When it cannot be made.
+    #[must_use]
+    pub fn at_registry(
+        server: Option<RegistryServer>,
+        sandbox: Sandbox,
+        contract: &Path,
+        push: bool,
+        images: &[Built<'_>],
+        settings: &str,
+        now: &str,
+    ) -> Self {
         let mut plant = Self {
             sandbox,
             github: FakeGitHub::start(Contract::load(contract)),
             gitlab: FakeGitLab::start(),
             hook: FakeHook::start(),
             registry: FakeRegistry::start(),
+            server,
             push,
             commits: false,
             now: Timestamp::UNIX_EPOCH,
@@ -129,10 +150,16 @@ impl Plant {
         self.commits = true;
     }
 
+    /// The host of the images.
+    fn host(&self) -> String {
+        let server = self.server.as_ref().map(RegistryServer::host);
+        server.unwrap_or_else(|| self.registry.host().to_owned())
+    }
+
     /// Text with the hosts of the servers in it.
     #[must_use]
     pub fn filled(&self, text: &str) -> String {
-        text.replace("REGISTRY", self.registry.host())
+        text.replace("REGISTRY", &self.host())
             .replace("GITHUB", self.github.host())
             .replace("GITLAB", self.gitlab.host())
             .replace("HOOK", self.hook.host())
@@ -143,7 +170,7 @@ impl Plant {
     pub fn shown(&self, text: &str) -> String {
         let mut text = text.to_owned();
         for (host, name) in [
-            (self.registry.host(), "REGISTRY"),
+            (self.host().as_str(), "REGISTRY"),
             (self.github.host(), "GITHUB"),
             (self.gitlab.host(), "GITLAB"),
             (self.hook.host(), "HOOK"),
@@ -167,9 +194,13 @@ impl Plant {
         if settings.contains("registries:") {
             return self.filled(settings);
         }
-        self.filled(&format!(
-            "registries: {{'REGISTRY': {{insecure: true}}}}\n{settings}"
-        ))
+        let hosts = self.server.as_ref().map(RegistryServer::hosts);
+        let hosts = hosts.unwrap_or_else(|| vec![self.host()]);
+        let hosts: Vec<String> = (hosts.iter())
+            .map(|host| format!("'{host}': {{insecure: true}}"))
+            .collect();
+        let registries = format!("registries: {{{}}}\n", hosts.join(", "));
+        self.filled(&format!("{registries}{settings}"))
     }
 
     /// Replaces the settings; those without registries get them.
@@ -259,6 +290,9 @@ impl Plant {
     }
 
     fn authorise(&self, command: &mut Command) {
+        if let Some(server) = &self.server {
+            server.authorise(&self.sandbox, command);
+        }
         command
             .env_remove("IMGFAC_OFFLINE")
             .env("GITHUB_TOKEN", TOKEN)

@@ -10,12 +10,15 @@ use sha2::{Digest, Sha256};
 
 use crate::git_server::{TOKEN, skipped};
 use crate::sandbox::Sandbox;
+use crate::token_server::TokenServer;
 
 /// `docker-registry`, with `skopeo` to push to it; it ends when this is dropped.
 #[derive(Debug)]
 pub struct RegistryServer {
     server: Child,
     port: u16,
+    /// The host of the server of tokens, where it has one.
+    tokens: Option<String>,
 }
 
 /// [`TOKEN`] as `htpasswd -B` writes it.
@@ -29,6 +32,21 @@ impl RegistryServer {
     /// When they are, and do not start.
     #[must_use]
     pub fn start(sandbox: &Sandbox) -> Option<Self> {
+        Self::start_with(sandbox, None)
+    }
+
+    /// The same, which takes no password but tokens of a server that has the password: as Docker Hub
+    /// and GHCR do.
+    ///
+    /// # Panics
+    /// When the parts are installed, and do not start.
+    #[must_use]
+    pub fn start_with_tokens(sandbox: &Sandbox) -> Option<Self> {
+        let tokens = TokenServer::start(sandbox)?;
+        Self::start_with(sandbox, Some(tokens))
+    }
+
+    fn start_with(sandbox: &Sandbox, tokens: Option<TokenServer>) -> Option<Self> {
         let installed = |name: &str| {
             let path = std::env::var_os("PATH").unwrap_or_default();
             std::env::split_paths(&path).any(|folder| folder.join(name).exists())
@@ -43,10 +61,14 @@ impl RegistryServer {
             .port();
         let root = sandbox.path().display();
         sandbox.write("registry/users", USERS);
+        let auth = match &tokens {
+            Some(tokens) => tokens.settings(sandbox),
+            None => format!("htpasswd: {{realm: images, path: {root}/registry/users}}"),
+        };
         sandbox.write(
             "registry/config.yml",
             format!(
-                "version: 0.1\nlog: {{level: error}}\nstorage:\n  filesystem: {{rootdirectory: {root}/registry/images}}\n  delete: {{enabled: true}}\nhttp: {{addr: '127.0.0.1:{port}'}}\nauth:\n  htpasswd: {{realm: images, path: {root}/registry/users}}\n"
+                "version: 0.1\nlog: {{level: error}}\nstorage:\n  filesystem: {{rootdirectory: {root}/registry/images}}\n  delete: {{enabled: true}}\nhttp: {{addr: '127.0.0.1:{port}'}}\nauth:\n  {auth}\n"
             ),
         );
         let server = Command::new("docker-registry")
@@ -57,7 +79,12 @@ impl RegistryServer {
             .stderr(Stdio::null())
             .spawn()
             .expect("docker-registry can be started");
-        let server = Self { server, port };
+        let tokens = tokens.map(|tokens| tokens.host);
+        let server = Self {
+            server,
+            port,
+            tokens,
+        };
         let deadline = Instant::now() + Duration::from_secs(30);
         while TcpStream::connect(("127.0.0.1", port)).is_err() {
             assert!(Instant::now() < deadline, "docker-registry does not answer");
@@ -70,6 +97,13 @@ impl RegistryServer {
     #[must_use]
     pub fn host(&self) -> String {
         format!("127.0.0.1:{}", self.port)
+    }
+
+    /// All hosts that who uses it speaks to.
+    #[must_use]
+    pub fn hosts(&self) -> Vec<String> {
+        let own = [self.host()];
+        own.into_iter().chain(self.tokens.clone()).collect()
     }
 
     /// Lets a command use the registry: with a configuration of Docker that has the password.
