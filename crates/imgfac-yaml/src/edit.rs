@@ -1,5 +1,6 @@
 //! Changes to files that people write: what is not changed stays as they wrote it.
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 use crate::emit::Emitter;
@@ -29,6 +30,59 @@ pub enum EditError {
 /// When the text is not such a list in block style, or other items would change, as when they
 /// need an anchor of this one.
 pub fn without_item(text: &str, index: usize) -> Result<String, EditError> {
+    edit(text, |text| without(text, index))
+}
+
+/// A text whose root is a list, or nothing, with one more item at the end. It stands before the
+/// mark of the end of the document, if there is one.
+///
+/// # Errors
+///
+/// When the text is not such a list in block style.
+pub fn with_item(text: &str, value: &Value) -> Result<String, EditError> {
+    edit(text, |text| with(text, value))
+}
+
+/// Changes what stands before the end of the document. Lines that all end as on Windows do so
+/// afterwards. Lets only those texts out that say what they should: `change` gives the items.
+fn edit(
+    text: &str,
+    change: impl Fn(&str) -> Result<(String, Vec<Value>), EditError>,
+) -> Result<String, EditError> {
+    let count = |what: &str| text.matches(what).count();
+    let windows = count("\r\n") > 0 && count("\r\n") == count("\n") && count("\r\n") == count("\r");
+    let text = match windows {
+        true => Cow::Owned(text.replace("\r\n", "\n")),
+        false => Cow::Borrowed(text),
+    };
+    let (document, rest) = text.split_at(end_of_document(&text));
+    let (mut edited, wanted) = change(document)?;
+    edited.push_str(rest);
+    if windows {
+        edited = edited.replace('\n', "\r\n");
+    }
+    let same = match parse(&edited) {
+        Ok(document) => document.root.to_value() == Value::List(wanted),
+        Err(_) => false,
+    };
+    same.then_some(edited).ok_or(EditError::Form)
+}
+
+/// Where the line `...` begins that ends a document, or the end of the text. No value can have such
+/// a line: what is inside of one stands further to the right.
+fn end_of_document(text: &str) -> usize {
+    let mut at = 0;
+    for line in text.split_inclusive('\n') {
+        let mark = line.strip_prefix("...");
+        if mark.is_some_and(|after| after.is_empty() || after.starts_with(char::is_whitespace)) {
+            return at;
+        }
+        at += line.len();
+    }
+    at
+}
+
+fn without(text: &str, index: usize) -> Result<(String, Vec<Value>), EditError> {
     let root = parse(text)?.root;
     let items = root.items().ok_or(EditError::NotThere)?;
     let item = items.get(index).ok_or(EditError::NotThere)?;
@@ -47,15 +101,10 @@ pub fn without_item(text: &str, index: usize) -> Result<String, EditError> {
     });
     let mut wanted: Vec<Value> = items.iter().map(Node::to_value).collect();
     wanted.remove(index);
-    checked(edited, wanted)
+    Ok((edited, wanted))
 }
 
-/// A text whose root is a list, or nothing, with one more item at the end.
-///
-/// # Errors
-///
-/// When the text is not such a list in block style.
-pub fn with_item(text: &str, value: &Value) -> Result<String, EditError> {
+fn with(text: &str, value: &Value) -> Result<(String, Vec<Value>), EditError> {
     let root = parse(text)?.root;
     let items = match root.items() {
         Some(items) => items,
@@ -90,16 +139,7 @@ pub fn with_item(text: &str, value: &Value) -> Result<String, EditError> {
     edited.push_str(&Emitter::list_item(value, column));
     let mut wanted: Vec<Value> = items.iter().map(Node::to_value).collect();
     wanted.push(value.clone());
-    checked(edited, wanted)
-}
-
-/// Lets only those texts out that say what they should.
-fn checked(text: String, wanted: Vec<Value>) -> Result<String, EditError> {
-    let same = match parse(&text) {
-        Ok(document) => document.root.to_value() == Value::List(wanted),
-        Err(_) => false,
-    };
-    same.then_some(text).ok_or(EditError::Form)
+    Ok((edited, wanted))
 }
 
 fn newline(text: &mut String) {

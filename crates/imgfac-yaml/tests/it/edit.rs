@@ -142,6 +142,60 @@ fn what_cannot_be_edited_safely_is_refused() {
     }
 }
 
+/// An item more, and the first item less.
+fn check_edits(text: &str, with: &str, without: &str) {
+    let item = Value::Text("new".into());
+    assert_eq!(show(with_item(text, &item)), with, "{text:?}");
+    assert_eq!(show(without_item(text, 0)), without, "{text:?}");
+}
+
+#[test]
+fn lines_end_as_they_did() {
+    check_edits(
+        "# a\r\n\r\n- a\r\n\r\n- b\r\n",
+        "# a\r\n\r\n- a\r\n\r\n- b\r\n\r\n- new\r\n",
+        "# a\r\n\r\n- b\r\n",
+    );
+    check_edits("- a\r\n- b", "- a\r\n- b\r\n- new\r\n", "- b");
+    check_edits("- a\r\n", "- a\r\n- new\r\n", "[]\r\n");
+    check_edits(
+        "- |\r\n  a\r\n  b\r\n",
+        "- |\r\n  a\r\n  b\r\n- new\r\n",
+        "[]\r\n",
+    );
+    // Nobody can tell how the others are meant.
+    check_edits("- a\r\n- b\n", "- a\r\n- b\n- new\n", "- b\n");
+    let nothing = "error: it is not a list with such an item";
+    check_edits("[]\r\n", "- new\r\n", nothing);
+    check_edits("# none\r\n[]\r\n", "# none\r\n- new\r\n", nothing);
+}
+
+#[test]
+fn the_end_of_the_document_stays_the_end() {
+    for end in ["...\n", "...", "... # end\n", "...\n# more\n\n", "...\t\n"] {
+        check_edits(
+            &format!("---\n- a\n- b\n{end}"),
+            &format!("---\n- a\n- b\n- new\n{end}"),
+            &format!("---\n- b\n{end}"),
+        );
+        check_edits(
+            &format!("- a\n{end}"),
+            &format!("- a\n- new\n{end}"),
+            &format!("[]\n{end}"),
+        );
+    }
+    check_edits("- a\r\n...\r\n", "- a\r\n- new\r\n...\r\n", "[]\r\n...\r\n");
+    check_edits("  - a\n...\n", "  - a\n  - new\n...\n", "[]\n...\n");
+    // These are text.
+    check_edits("- |\n  ...\n", "- |\n  ...\n- new\n", "[]\n");
+    check_edits("- ...a\n- ...\n", "- ...a\n- ...\n- new\n", "- ...\n");
+    // What comes after it is another document.
+    let form = "error: its list is written in a way that only a person can change";
+    check_edits("- a\n...\n- b\n", form, form);
+    let nothing = "error: it is not a list with such an item";
+    check_edits("[]\n...\n", "- new\n...\n", nothing);
+}
+
 fn list() -> impl Strategy<Value = String> {
     let item = prop_oneof![
         Just("- a: 1\n  b: 2\n"),
