@@ -8,6 +8,7 @@ use petgraph::graph::NodeIndex;
 use crate::graph::Graph;
 use crate::hold::Holds;
 use crate::node::{Kind, Status};
+use crate::order::Cycle;
 
 /// The rebuilds that follow when an image moves to another digest.
 ///
@@ -138,10 +139,7 @@ impl Graph {
             if image == cause || effects.contains_key(&image) {
                 continue;
             }
-            if order.in_cycle(image) {
-                let mut circles = order.cycles().iter();
-                let circle = circles.find(|cycle| cycle.members.contains(&image));
-                let members = circle.map_or(&[][..], |cycle| &cycle.members);
+            if let Some(Cycle { members, .. }) = order.cycle_of(image) {
                 let reached = members.iter().any(|member| {
                     let (updates, behind) = self.updates(*member, cause, &effects, &holds);
                     *member == cause || behind || !updates.is_empty()
@@ -211,7 +209,7 @@ impl Graph {
                 Kind::Managed => holds.minutes_after(from, image),
                 Kind::External | Kind::Base => holds.minutes(image),
             };
-            let wait = policy.map_or(0, |policy| policy.wait_millis(kind));
+            let wait = policy.map_or(0, |policy| policy.wait(kind).as_millis());
             let wait = wait.saturating_add(u64::from(hold) * 60_000);
             let mut update = |push: Push| {
                 let due = push.at.saturating_add(wait);

@@ -54,15 +54,18 @@ pub struct Policy {
 }
 
 impl Policy {
-    /// How long after a change of a base, or of an image of ours, a rebuild is wanted, in
-    /// milliseconds.
+    /// How long after a change of a base, or of an image of ours, a rebuild is wanted.
     #[must_use]
-    pub fn wait_millis(&self, behind: Kind) -> u64 {
+    pub fn wait(&self, behind: Kind) -> &Delay {
         let delay = match behind {
             Kind::Managed => &self.cascade_delay,
             Kind::External | Kind::Base => &self.delay,
         };
-        delay.as_millis().max(self.window.as_millis())
+        if self.window.as_millis() > delay.as_millis() {
+            &self.window
+        } else {
+            delay
+        }
     }
 }
 

@@ -101,6 +101,13 @@ impl Order {
         &self.cycles
     }
 
+    /// The circle that an image is part of.
+    #[must_use]
+    pub fn cycle_of(&self, node: NodeIndex) -> Option<&Cycle> {
+        let mut cycles = self.cycles.iter().filter(|_| self.in_cycle(node));
+        cycles.find(|cycle| cycle.members.binary_search(&node).is_ok())
+    }
+
     /// Whether an image is part of a circle, and so excluded from automatic rebuilds.
     #[must_use]
     pub fn in_cycle(&self, node: NodeIndex) -> bool {

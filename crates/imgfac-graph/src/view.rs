@@ -284,9 +284,8 @@ impl<'g> View<'g> {
     /// Whether an edge is part of a circle.
     #[must_use]
     pub fn closes_circle(&self, image: NodeIndex, base: NodeIndex) -> bool {
-        let mut cycles = self.graph.order().cycles().iter();
-        self.graph.order().in_cycle(image)
-            && cycles.any(|cycle| cycle.edges.binary_search(&(image, base)).is_ok())
+        let cycle = self.graph.order().cycle_of(image);
+        cycle.is_some_and(|cycle| cycle.edges.binary_search(&(image, base)).is_ok())
     }
 }
 

@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use imgfac_graph::{Graph, Holds};
-use imgfac_model::{BaseName, Delay, Enrolment, ImageName, ImageState, Settings};
+use imgfac_graph::{Graph, Holds, Kind};
+use imgfac_model::{BaseName, Enrolment, ImageName, ImageState};
 use serde::Serialize;
 
 use crate::names::{Purpose, resource_name};
@@ -110,7 +110,11 @@ impl<'a> Ground<'a> {
         let (mut edges, mut problems) = (BTreeMap::new(), Vec::new());
         let image = &enrolment.name;
         let own = self.graph.image(image.as_str());
-        let settings = fleet.settings;
+        let policy = own.and_then(|own| self.graph.node(own).policy.as_ref());
+        // Only what we build has a policy.
+        let (Some(own), Some(policy)) = (own, policy) else {
+            return (Vec::new(), problems);
+        };
         for base in &state.base_images {
             let Some(base_state) = fleet.bases.get(base) else {
                 problems.push(format!(
@@ -133,7 +137,7 @@ impl<'a> Ground<'a> {
                         state.built_on.get(base.as_str()),
                         reference,
                         resource_name(Purpose::ObserveStage, base.as_str()),
-                        own.map_or(0, |image| self.holds.minutes(image)),
+                        self.holds.minutes(own),
                         None,
                     ),
                 );
@@ -156,10 +160,7 @@ impl<'a> Ground<'a> {
                             // Since the parent's push.
                             self.graph
                                 .image(parent.name.as_str())
-                                .zip(own)
-                                .map_or(0, |(parent, image)| {
-                                    self.holds.minutes_after(parent, image)
-                                }),
+                                .map_or(0, |parent| self.holds.minutes_after(parent, own)),
                             Some(resource_name(Purpose::TriggerStage, parent.name.as_str())),
                         ),
                     );
@@ -171,7 +172,7 @@ impl<'a> Ground<'a> {
                 )),
             }
         }
-        let (rebuild, cascade) = delays(settings, enrolment);
+        let wait = |behind| policy.wait(behind).to_go();
         let edges: Vec<_> = edges
             .into_iter()
             .map(
@@ -180,7 +181,10 @@ impl<'a> Ground<'a> {
                         base: reference.to_string(),
                         key: format!("{image}.{warehouse}"),
                         stage: observe.clone(),
-                        delay: if parent.is_some() { &cascade } else { &rebuild }.clone(),
+                        delay: wait(match parent {
+                            Some(_) => Kind::Managed,
+                            None => Kind::Base,
+                        }),
                         hold: format!("{hold}m"),
                         parent,
                     },
@@ -192,31 +196,6 @@ impl<'a> Ground<'a> {
             .collect();
         (edges, problems)
     }
-}
-
-/// How long updates of upstream bases and of parents of ours wait.
-fn delays(settings: &Settings, enrolment: &Enrolment) -> (String, String) {
-    let defaults = &settings.defaults;
-    let window = enrolment
-        .coordination_window
-        .as_ref()
-        .unwrap_or(&defaults.coordination_window);
-    let longer = |delay: &Delay| {
-        if window.as_millis() > delay.as_millis() {
-            window.to_go()
-        } else {
-            delay.to_go()
-        }
-    };
-    (
-        longer(&enrolment.rebuild_delay),
-        longer(
-            enrolment
-                .cascade_delay
-                .as_ref()
-                .unwrap_or(&defaults.cascade_delay),
-        ),
-    )
 }
 
 /// All images; of those whose state cannot be read the enrolment alone.

@@ -88,7 +88,7 @@ pub(crate) fn outlook(
             ..stay(policy, from)
         };
     }
-    let wait = millis(image.schedule.wait_millis(fleet.kind(base)));
+    let wait = millis(image.schedule.wait(fleet.kind(base)).as_millis());
     let times: Vec<(Timestamp, DelayClock)> = (0..seen.len())
         .map(|at| since(&seen, at, image.clock))
         .collect();

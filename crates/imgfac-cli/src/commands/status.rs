@@ -198,8 +198,7 @@ fn circle(graph: &Graph, name: &str) -> Vec<String> {
     let Some(index) = graph.image(name) else {
         return Vec::new();
     };
-    let mut cycles = graph.order().cycles().iter();
-    let cycle = cycles.find(|cycle| cycle.members.contains(&index));
+    let cycle = graph.order().cycle_of(index);
     let members = cycle.into_iter().flat_map(|cycle| &cycle.members);
     members
         .map(|member| graph.node(*member).name.clone())
