@@ -147,6 +147,25 @@ fn every_way_to_a_base_is_named() {
 }
 
 #[test]
+fn an_image_of_a_circle_stands_on_itself() {
+    let factory = factory(true);
+    assert_snapshot!(factory.run(&["graph", "-C", "f", "--why", "one", "one", "-q"]), @"
+    exit 0
+    --- stdout
+    one stands on itself in 1 way
+
+      one -> two -> one
+    --- stderr
+    ");
+    assert_snapshot!(factory.run(&["graph", "-C", "f", "--why", "app", "app", "-q"]), @"
+    exit 4
+    --- stdout
+    app does not stand on itself
+    --- stderr
+    ");
+}
+
+#[test]
 fn circles_are_named_with_every_edge_and_left_out() {
     let factory = factory(true);
     assert_snapshot!(factory.run(&["graph", "-C", "f", "--cascade", "one"]));
@@ -230,7 +249,7 @@ fn bases_past_their_end_of_life_are_found_and_near_ends_noted() {
     let factory = factory(false);
     let settings = "workspaces: [../shop]\nendOfLife:\n  golang:1*: 2026-11-22\n  node:22: 2027-02-21\n  debian:*: 2027-02-22\n";
     factory.write("f/imgfac.yaml", settings);
-    let check = ["graph", "-C", "f", "--check=end-of-life"];
+    let check = ["graph", "-C", "f", "--check", "end-of-life"];
     assert_snapshot!(factory.run(&check));
     assert_snapshot!(factory.run(&[&check[..], &["--format", "json"]].concat()));
     factory.write(
@@ -247,6 +266,22 @@ fn what_makes_no_sense_is_refused() {
     assert_snapshot!(factory.run(&["graph", "-C", "f", "--image", "node:23"]));
     assert_snapshot!(factory.run(&["graph", "-C", "f", "--format", "text"]));
     assert_snapshot!(factory.run(&["graph", "-C", "f", "--check", "--format", "dot"]));
+    assert_snapshot!(factory.run(&["graph", "-C", "f", "--cascade", "node:24-bookworm-slim"]), @r#"
+    exit 2
+    --- stdout
+    --- stderr
+    error: no image or base is called "node:24-bookworm-slim"
+    hint: did you mean "node:22"?
+    "#);
+    assert_snapshot!(factory.run(&["graph", "-C", "f", "--check", "node:22"]), @"
+    exit 2
+    --- stdout
+    --- stderr
+    error: invalid value 'node:22' for '--check [<WHAT>]'
+      [possible values: cycles, orphans, pinned, end-of-life]
+
+    For more information, try '--help'.
+    ");
 }
 
 #[test]

@@ -117,6 +117,35 @@ impl Cascade {
         let unknown: BTreeSet<NodeIndex> = unknown.map(|build| build.image).collect();
         (seconds.sum(), unknown.into_iter().collect())
     }
+
+    /// The waves of all that it reaches: 0 is the cause, an image that is rebuilt more than once
+    /// stands in the last of its waves, and what is held comes after all that it stands on.
+    #[must_use]
+    pub fn waves(&self, graph: &Graph) -> BTreeMap<NodeIndex, usize> {
+        let mut waves = BTreeMap::from([(self.cause, 0)]);
+        for build in &self.builds {
+            let wave = waves.entry(build.image).or_default();
+            *wave = build.wave.max(*wave);
+        }
+        let held = self.held.iter().map(|held| held.image);
+        let held: BTreeSet<NodeIndex> = held.chain(self.behind_held.iter().copied()).collect();
+        let order = graph.order();
+        for image in order.waves().into_iter().flatten() {
+            if !held.contains(&image) {
+                continue;
+            }
+            // Images of a circle share a wave.
+            let circle = order.cycle_of(image);
+            let group = circle.map_or(std::slice::from_ref(&image), |it| &it.members);
+            let bases = group.iter().flat_map(|member| graph.bases_of(*member));
+            let bases =
+                bases.filter(|(base, edge)| edge.carries_updates() && !group.contains(base));
+            let below = bases.filter_map(|(base, _)| waves.get(&base)).max();
+            let wave = below.map_or(1, |wave| wave + 1);
+            waves.insert(image, wave);
+        }
+        waves
+    }
 }
 
 impl Graph {
@@ -434,6 +463,36 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn what_is_held_comes_after_what_it_stands_on_and_circles_share_a_wave() {
+        let graph = graph(
+            "low 1d: node:22
+             hand manual: low
+             after: hand
+             a: b
+             b: a low
+             on-circle: a",
+        );
+        let cascade = graph.cascade(graph.find("node:22").unwrap());
+        let waves = cascade.waves(&graph);
+        let found: Vec<String> = waves
+            .into_iter()
+            .map(|(node, wave)| format!("{wave} {}", labels(&graph, [node])))
+            .collect();
+        assert_eq!(
+            found,
+            [
+                "2 a",
+                "3 after",
+                "2 b",
+                "2 hand",
+                "1 low",
+                "3 on-circle",
+                "0 node:22"
+            ]
+        );
     }
 
     #[test]

@@ -43,8 +43,8 @@ pub struct Graph {
 /// No node is called so.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NotFound {
-    /// The nearest name that there is.
-    pub nearest: Option<String>,
+    /// The names that are most like it, if any are: at most three.
+    pub nearest: Vec<String>,
 }
 
 impl Graph {
@@ -147,14 +147,37 @@ impl Graph {
         {
             return Ok(index);
         }
-        let known: Vec<String> = self
-            .nodes()
-            .flat_map(|(_, node)| [node.name.clone(), node.label()])
-            .collect();
-        let known: Vec<&str> = known.iter().map(String::as_str).collect();
         Err(NotFound {
-            nearest: nearest(text, &known).map(str::to_owned),
+            nearest: self.like(text),
         })
+    }
+
+    /// The name that is nearest to a text, or other tags of the same repository, or what has the text
+    /// in its name.
+    fn like(&self, text: &str) -> Vec<String> {
+        let known: Vec<[String; 2]> = self
+            .nodes()
+            .map(|(_, node)| [node.label(), node.name.clone()])
+            .collect();
+        let names: Vec<&str> = known.iter().flatten().map(String::as_str).collect();
+        if let Some(near) = nearest(text, &names) {
+            return vec![near.to_owned()];
+        }
+        let repository = Reference::parse(text).ok();
+        let repository = repository.as_ref().map(Reference::repository);
+        let same = |node: &Node| {
+            let other = Reference::parse(&node.image).ok();
+            repository.is_some() && other.as_ref().map(Reference::repository) == repository
+        };
+        let labels = |like: &dyn Fn(&Node) -> bool| -> Vec<String> {
+            let nodes = self.nodes().filter(|(_, node)| like(node));
+            nodes.map(|(_, node)| node.label()).take(3).collect()
+        };
+        let tags = labels(&same);
+        if !tags.is_empty() || text.chars().count() < 3 {
+            return tags;
+        }
+        labels(&|node| node.label().contains(text))
     }
 
     fn by_reference(&self, wanted: &Reference) -> Option<NodeIndex> {
@@ -379,5 +402,34 @@ fn missing(name: &str, reference: Option<&Reference>, end_of_life: &EndOfLife) -
         end_of_life: reference.and_then(|reference| end_of_life.of(reference)),
         build_seconds: None,
         team: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::fixture::graph;
+
+    #[test]
+    fn what_is_not_found_is_near_to_something() {
+        let graph = graph(
+            "storefront: node:22-alpine node:22-bookworm-slim node:20 node:18 ghcr.io/acme/tool:1\nlow: debian:bookworm-slim",
+        );
+        for (text, expected) in [
+            ("storefrnt", "storefront"),
+            ("node:23", "node:20"),
+            ("node:22-alpin", "node:22-alpine"),
+            ("node:latest-and-greatest", "node:18 node:20 node:22-alpine"),
+            ("node", "node:18 node:20 node:22-alpine"),
+            ("node@sha256:1", ""),
+            ("ghcr.io/acme/tool:2026-11", "ghcr.io/acme/tool:1"),
+            ("slim", "debian:bookworm-slim node:22-bookworm-slim"),
+            ("sl", ""),
+            ("", ""),
+            ("\u{1b}[31m", ""),
+            ("../../etc/passwd", ""),
+        ] {
+            let near = graph.find(text).unwrap_err().nearest.join(" ");
+            assert_eq!(near, expected, "{text:?}");
+        }
     }
 }

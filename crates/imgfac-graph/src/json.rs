@@ -92,7 +92,7 @@ impl<'g> JsonGraph<'g> {
                 source: node.source.as_deref(),
                 end_of_life: node.end_of_life.map(|day| day.to_string()),
                 build_seconds: node.build_seconds,
-                wave: graph.order().wave(index),
+                wave: view.wave(index),
                 in_cycle: graph.order().in_cycle(index),
             }
         });

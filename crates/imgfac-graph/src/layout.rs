@@ -10,7 +10,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use petgraph::graph::NodeIndex;
 
-use crate::node::Kind;
 use crate::view::View;
 
 /// Size of a node, in pixels of the picture.
@@ -80,7 +79,7 @@ pub(crate) fn layout(view: &View<'_>) -> Layout {
     // The left edge of every column of the grid.
     let (mut columns, mut named, mut x) = (Vec::new(), Vec::new(), 0);
     for ((layer, _), wide) in layers.iter().zip(&grid.wide) {
-        named.push((x, name(*layer)));
+        named.push((x, name(view, *layer)));
         for _ in 0..*wide {
             columns.push(x);
             x += NODE.0 + COLUMN_GAP;
@@ -124,19 +123,16 @@ pub(crate) fn layout(view: &View<'_>) -> Layout {
 /// Layer 0 is what others are built from, the others are waves.
 fn layers(view: &View<'_>) -> BTreeMap<usize, Vec<NodeIndex>> {
     let mut layers: BTreeMap<usize, Vec<NodeIndex>> = BTreeMap::new();
-    for (index, node) in view.nodes() {
-        let layer = match (node.kind, view.graph().order().wave(index)) {
-            (Kind::Managed, Some(wave)) => wave,
-            _ => 0,
-        };
+    for (index, _) in view.nodes() {
+        let layer = view.wave(index).unwrap_or(0);
         layers.entry(layer).or_default().push(index);
     }
     layers
 }
 
-fn name(layer: usize) -> String {
+fn name(view: &View<'_>, layer: usize) -> String {
     match layer {
-        0 => "upstream".into(),
+        0 => view.before_waves().into(),
         wave => format!("wave {wave}"),
     }
 }
@@ -354,6 +350,34 @@ mod tests {
                 .filter(|line| line.way.contains('L'))
                 .count(),
             0
+        );
+    }
+
+    #[test]
+    fn a_cascade_has_columns_of_its_own_waves() {
+        // Both are of later waves of the fleet, and app is rebuilt twice.
+        let graph = graph(
+            "low: debian:12\nmid 1d: low node:22\napp 0: low mid node:22\nheld manual: app\nlate: held",
+        );
+        let cause = graph.find("node:22").unwrap();
+        let cascade = graph.cascade(cause);
+        let nodes = cascade.waves(&graph).into_keys();
+        let view = View::of(&graph, "cascade", nodes).with_waves(cascade.waves(&graph));
+        let layout = layout(&view);
+        let columns = layout.layers.iter().map(|(x, name)| {
+            let inside = layout.nodes.iter().filter(|(_, (left, _))| left == x);
+            let inside = inside.map(|(index, _)| graph.node(*index).label());
+            format!("{name}: {}", inside.collect::<Vec<_>>().join(" "))
+        });
+        assert_eq!(
+            columns.collect::<Vec<_>>(),
+            [
+                "moves: node:22",
+                "wave 1: mid",
+                "wave 2: app",
+                "wave 3: held",
+                "wave 4: late"
+            ]
         );
     }
 

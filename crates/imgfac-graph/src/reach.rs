@@ -11,7 +11,8 @@ use crate::graph::Graph;
 /// The ways from an image to one that it stands on.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Paths {
-    /// Each from the image to the base; no node stands twice in one.
+    /// Each from the image to the base; no node stands twice in one, but that a way around a circle
+    /// ends where it began.
     pub paths: Vec<Vec<NodeIndex>>,
     /// Whether there are more than the limit allowed.
     pub more: bool,
@@ -62,7 +63,7 @@ impl Graph {
             steps: 0,
             found: Paths::default(),
         };
-        if image != base && search.useful.contains(&image) {
+        if search.useful.contains(&image) {
             search.run(image);
         }
         search.found
@@ -168,6 +169,14 @@ mod tests {
             &["a b c node:22"],
             false,
         );
+    }
+
+    #[test]
+    fn an_image_of_a_circle_stands_on_itself() {
+        let lines = "a: b c node:22\nb: a\nc: b\nd: a\nself: self";
+        check(lines, "a", "a", 10, &["a b a", "a c b a"], false);
+        check(lines, "self", "self", 10, &["self self"], false);
+        check(lines, "d", "d", 10, &[], false);
     }
 
     #[test]

@@ -14,6 +14,7 @@ pub struct View<'g> {
     shown: BTreeSet<NodeIndex>,
     focus: Option<NodeIndex>,
     notes: BTreeMap<NodeIndex, String>,
+    waves: Option<BTreeMap<NodeIndex, usize>>,
     title: String,
     cut: Option<String>,
 }
@@ -105,6 +106,7 @@ impl<'g> View<'g> {
             shown,
             focus: None,
             notes: BTreeMap::new(),
+            waves: None,
             title,
             cut: None,
         }
@@ -114,6 +116,13 @@ impl<'g> View<'g> {
     #[must_use]
     pub fn with_focus(mut self, focus: NodeIndex) -> Self {
         self.focus = Some(focus);
+        self
+    }
+
+    /// Puts nodes into waves other than those of the whole graph: 0 is what moves.
+    #[must_use]
+    pub fn with_waves(mut self, waves: BTreeMap<NodeIndex, usize>) -> Self {
+        self.waves = Some(waves);
         self
     }
 
@@ -234,6 +243,23 @@ impl<'g> View<'g> {
         match bases {
             0 => images,
             _ => format!("{images} and {}", number(bases, "base")),
+        }
+    }
+
+    /// The wave of a node; `None` where nothing is built.
+    #[must_use]
+    pub fn wave(&self, index: NodeIndex) -> Option<usize> {
+        match &self.waves {
+            Some(waves) => waves.get(&index).copied().filter(|wave| *wave > 0),
+            None => self.graph.order().wave(index),
+        }
+    }
+
+    /// What to call the nodes without a wave.
+    pub(crate) fn before_waves(&self) -> &'static str {
+        match self.waves {
+            Some(_) => "moves",
+            None => "upstream",
         }
     }
 

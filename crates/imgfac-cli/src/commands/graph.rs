@@ -56,7 +56,6 @@ pub(crate) struct GraphArgs {
         long,
         value_name = "WHAT",
         num_args = 0..=1,
-        require_equals = true,
         value_delimiter = ',',
         default_missing_value = "cycles,orphans,pinned,end-of-life"
     )]
@@ -181,9 +180,13 @@ pub(crate) fn find(graph: &Graph, name: &str) -> Result<NodeIndex, CliError> {
     graph.find(name).map_err(|error| {
         let name = render::clean(name);
         let usage = CliError::usage(format!("no image or base is called \"{name}\""));
-        match error.nearest {
-            Some(near) => usage.with_hint(format!("did you mean \"{}\"?", render::clean(&near))),
-            None => {
+        let near = error.nearest.iter();
+        let near: Vec<String> = near
+            .map(|near| format!("\"{}\"", render::clean(near)))
+            .collect();
+        match near.is_empty() {
+            false => usage.with_hint(format!("did you mean {}?", near.join(" or "))),
+            true => {
                 usage.with_hint("imgfac status lists the images, state/base-images has the bases")
             }
         }

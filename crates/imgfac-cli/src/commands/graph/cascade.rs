@@ -117,15 +117,14 @@ fn waves(cascade: &Cascade) -> usize {
 }
 
 fn view<'g>(graph: &'g Graph, cascade: &Cascade, starts: &[String]) -> View<'g> {
-    let builds = cascade.builds.iter().map(|build| build.image);
-    let held = cascade.held.iter().map(|held| held.image);
-    let nodes = [cascade.cause].into_iter().chain(builds).chain(held);
-    let nodes = nodes.chain(cascade.behind_held.iter().copied());
+    let waves = cascade.waves(graph);
     let title = format!(
         "what follows when {} moves",
         graph.node(cascade.cause).label()
     );
-    let mut view = View::of(graph, title, nodes).with_focus(cascade.cause);
+    let mut view = View::of(graph, title, waves.keys().copied())
+        .with_waves(waves)
+        .with_focus(cascade.cause);
     for (build, start) in cascade.builds.iter().zip(starts) {
         view = view.with_note(build.image, format!("wave {}, {start}", build.wave));
     }

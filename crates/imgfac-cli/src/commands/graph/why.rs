@@ -39,7 +39,11 @@ pub(super) fn answer<'g>(asked: &Asked<'g>, image: NodeIndex, base: NodeIndex) -
 
 fn text(graph: &Graph, image: NodeIndex, base: NodeIndex, paths: &Paths) -> String {
     let label = |index: NodeIndex| clean(&graph.node(index).label());
-    let (image, base) = (label(image), label(base));
+    let base = match image == base {
+        true => "itself".to_owned(),
+        false => label(base),
+    };
+    let image = label(image);
     if paths.paths.is_empty() {
         return format!("{image} does not stand on {base}\n");
     }
