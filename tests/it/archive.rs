@@ -113,6 +113,73 @@ fn an_image_leaves_and_comes_back() {
 }
 
 #[test]
+fn an_entry_comes_back_to_its_team_while_that_has_a_file() {
+    let sandbox = crate::sandbox();
+    sandbox.write("images.yaml", "[]\n");
+    let team = "- {name: redis, repository: redis}\n- {name: nginx, repository: nginx}\n";
+    sandbox.write("images.d/data.yaml", team);
+    assert_eq!(sandbox.run(&["analyze"]).code, 0);
+    run(&sandbox, &["archive", "redis", "--reason", "old"]);
+    let archived = sandbox.read("state/_archive/images/redis.yaml");
+    assert!(
+        archived.contains("enrolledIn: images.d/data.yaml"),
+        "{archived}"
+    );
+    assert_snapshot!(run(&sandbox, &["archive", "redis", "--reason", "again"]), @r#"
+    exit 1
+    --- stdout
+    --- stderr
+    error: "redis" has left already: state/_archive/images/redis.yaml has its last state
+    "#);
+    run(&sandbox, &["restore", "redis"]);
+    assert_snapshot!(sandbox.read("images.d/data.yaml"), @"
+    - {name: nginx, repository: nginx}
+    - name: redis
+      registry: docker.io
+      repository: library/redis
+    ");
+    let state = sandbox.read("state/images/redis.yaml");
+    assert!(!state.contains("enrolledIn"), "{state}");
+
+    run(&sandbox, &["archive", "redis", "--reason", "old"]);
+    sandbox.write("images.yaml", sandbox.read("images.d/data.yaml"));
+    std::fs::remove_file(sandbox.path().join("images.d/data.yaml")).unwrap();
+    assert_snapshot!(run(&sandbox, &["restore", "redis"]), @"
+    exit 0
+    --- stdout
+      restored  image  redis  archived -> external: its state is back from the archive
+
+    Wrote 2 files: images.yaml, state/images/redis.yaml
+    Removed 1 file: state/_archive/images/redis.yaml
+    --- stderr
+    note: it is not quite what it was: its entry is in images.yaml now, since there is no images.d/data.yaml any more
+    ");
+}
+
+#[test]
+fn an_image_that_is_a_base_now_is_not_restored_by_hand() {
+    let sandbox = factory();
+    let shop = IMAGES.split_once("# The old one.\n").unwrap().1;
+    sandbox.write("images.yaml", shop);
+    assert_eq!(sandbox.run(&["analyze"]).code, 0);
+    let before = sandbox.files();
+    assert_snapshot!(run(&sandbox, &["restore", "base"]), @r#"
+    exit 1
+    --- stdout
+    --- stderr
+    error: "base" is a base now: state/base-images/ghcr.io-acme-base-1.yaml has its state
+    hint: enrol it again: imgfac analyze brings its state back
+    "#);
+    assert_snapshot!(run(&sandbox, &["archive", "base", "--reason", "old"]), @r#"
+    exit 1
+    --- stdout
+    --- stderr
+    error: "base" has left already: state/base-images/ghcr.io-acme-base-1.yaml has its last state
+    "#);
+    assert_eq!(sandbox.files(), before);
+}
+
+#[test]
 fn an_image_comes_back_as_another() {
     let sandbox = factory();
     sandbox.edit("images.yaml", "name: shop", "name: store");

@@ -3,10 +3,12 @@
 use std::collections::BTreeSet;
 
 use imgfac_model::{BaseName, BaseState, ImageName, ImageState};
+use imgfac_yaml::Value;
 
 use crate::archive::{Archived, ArchivedState, IMAGES, come_back};
 use crate::change::{Change, ChangeKind, Changes};
 use crate::configuration::Configuration;
+use crate::emit::ENROLLED_IN;
 use crate::fleet::{Fleet, Subject, base_path, image_path};
 use crate::former;
 use crate::identity;
@@ -56,13 +58,14 @@ pub struct Restored {
 }
 
 impl Fleet {
-    /// Lets an image leave the fleet for the archive.
+    /// Lets an image leave the fleet for the archive. `enrolled_in` is the file that has its entry.
     ///
     /// # Errors
     /// When state does not have it, or others stand on it.
     pub fn archive_image(
         &mut self,
         name: &str,
+        enrolled_in: Option<&str>,
         reason: &str,
         moment: Moment<'_>,
     ) -> Result<Vec<Change>, ArchiveError> {
@@ -79,9 +82,12 @@ impl Fleet {
             let name = name.to_owned();
             return Err(ArchiveError::Needed { name, by });
         }
-        let Some(stored) = self.images.remove(name) else {
+        let Some(mut stored) = self.images.remove(name) else {
             return Err(ArchiveError::Unknown(name.to_owned()));
         };
+        if let Some(file) = enrolled_in {
+            stored.rest.set(ENROLLED_IN, Value::Text(file.to_owned()));
+        }
         let mut changes = Changes::default();
         let from = image_path(name);
         self.forget(&from);
@@ -168,15 +174,24 @@ impl Fleet {
     /// its place, or those of the archive.
     #[must_use]
     pub fn last_states(&self, image: &str) -> Vec<String> {
-        let carry = |stored: &Stored<BaseState>| {
+        let archived = self.archived_as(IMAGES, image).cloned();
+        self.carriers(image).chain(archived).collect()
+    }
+
+    /// The file of the base that took the place of an image.
+    #[must_use]
+    pub fn carried_by(&self, image: &str) -> Option<String> {
+        self.carriers(image).next()
+    }
+
+    fn carriers(&self, image: &str) -> impl Iterator<Item = String> {
+        let carry = move |stored: &Stored<BaseState>| {
             (former::images(&stored.rest).iter()).any(|(name, _)| name == image)
         };
-        let bases = (self.bases.iter())
-            .filter(|(_, stored)| carry(stored))
-            .map(|(base, _)| base_path(base.as_str()));
+        let bases = self.bases.iter();
         bases
-            .chain(self.archived_as(IMAGES, image).cloned())
-            .collect()
+            .filter(move |(_, stored)| carry(stored))
+            .map(|(base, _)| base_path(base.as_str()))
     }
 
     /// Lets a file of the archive go for good.

@@ -19,7 +19,10 @@ use crate::tags;
 const HEADER: &str = "Written by `imgfac analyze`. Do not edit: images.yaml is where people write.";
 
 const ARCHIVE: &str = "Archive: when and why it left the fleet";
-pub(crate) const ARCHIVE_KEYS: &[&str] = &["archivedAt", "archivedReason", "archivedFrom"];
+pub(crate) const ARCHIVE_KEYS: &[&str] =
+    &["archivedAt", "archivedReason", "archivedFrom", ENROLLED_IN];
+/// The field of an archived image that has the file which had its entry.
+pub(crate) const ENROLLED_IN: &str = "enrolledIn";
 
 /// The text of an image's state file.
 #[must_use]

@@ -67,7 +67,7 @@ pub use crate::{
     enrolment::Enrolled,
     fleet::{Fleet, Subject, Unreadable},
     lifecycle::{Event, Kind, TRANSITIONS, Transition},
-    listing::ListingError,
+    listing::{Listed, ListingError},
     observation::{About, LastError, ObserveError, SeenDigest, last_error, seen_digests},
     passage::{Moment, Passage},
     rebuilds::usual_build_seconds,

@@ -8,6 +8,7 @@ use imgfac_yaml::{EditError, Value};
 
 use crate::configuration::{Configuration, ConfigurationError};
 use crate::confined::ReadError;
+use crate::emit::ENROLLED_IN;
 use crate::store::{FileChange, Files};
 use crate::stored::Stored;
 
@@ -41,6 +42,20 @@ pub enum ListingError {
     },
 }
 
+/// An entry that came back.
+#[derive(Clone, Debug)]
+pub struct Listed {
+    /// The file with it.
+    pub file: FileChange,
+    /// The configuration as it is then.
+    pub configuration: Configuration,
+    /// The file that had it before, if there is no such one any more.
+    pub gone: Option<String>,
+}
+
+/// The list that every factory has.
+const LIST: &str = "images.yaml";
+
 impl Configuration {
     /// Takes the entry of an image out of its file; `None` when it has none.
     ///
@@ -52,10 +67,9 @@ impl Configuration {
         files: &dyn Files,
         name: &ImageName,
     ) -> Result<Option<FileChange>, ListingError> {
-        let Some(enrolled) = self.images.get(name.as_str()) else {
+        let Some(path) = self.enrolled_in(name.as_str()).map(str::to_owned) else {
             return Ok(None);
         };
-        let path = self.files.name(enrolled.at.file).to_owned();
         let text = text(files, &path)?;
         let edited = index(&text, name.as_str())
             .and_then(|index| imgfac_yaml::without_item(&text, index))
@@ -66,8 +80,14 @@ impl Configuration {
         Ok(Some(FileChange::Write { path, text: edited }))
     }
 
-    /// Puts the entry of an image at the end of `images.yaml`, as its state says that it was
-    /// enrolled. Gives the file, and the configuration as it is then.
+    /// The file that has the entry of an image.
+    #[must_use]
+    pub fn enrolled_in(&self, name: &str) -> Option<&str> {
+        Some(self.files.name(self.images.get(name)?.at.file))
+    }
+
+    /// Puts the entry of an image, as its state says that it was enrolled, at the end of the file
+    /// that had it, or else of `images.yaml`.
     ///
     /// # Errors
     ///
@@ -77,8 +97,18 @@ impl Configuration {
         files: &dyn Files,
         name: &ImageName,
         stored: &Stored<ImageState>,
-    ) -> Result<(FileChange, Self), ListingError> {
-        let path = "images.yaml".to_owned();
+    ) -> Result<Listed, ListingError> {
+        let had_it = match stored.rest.get(ENROLLED_IN) {
+            Some(Value::Text(path) | Value::Plain(path)) if path != LIST => Some(path.clone()),
+            _ => None,
+        };
+        // Only the name of a file that is read: people may have written anything there.
+        let teams = files.yaml_files("images.d")?;
+        let is_there = |path: &String| teams.iter().any(|name| *path == format!("images.d/{name}"));
+        let (path, gone) = match had_it {
+            Some(path) if is_there(&path) => (path, None),
+            gone => (LIST.to_owned(), gone),
+        };
         let entry = entry(name, stored, &self.settings.defaults)
             .ok_or_else(|| ListingError::NoEnrolment(name.to_string()))?;
         let text = imgfac_yaml::with_item(&text(files, &path)?, &entry).map_err(|source| {
@@ -101,7 +131,11 @@ impl Configuration {
                 reason: mistake.message.clone(),
             });
         }
-        Ok((FileChange::Write { path, text }, configuration))
+        Ok(Listed {
+            file: FileChange::Write { path, text },
+            configuration,
+            gone,
+        })
     }
 }
 

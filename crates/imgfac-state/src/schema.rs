@@ -460,6 +460,7 @@ fn image_state() -> Value {
             "archivedAt": text("In the archive: since when"),
             "archivedReason": text("In the archive: why"),
             "archivedFrom": text("In the archive: the file that had it"),
+            "enrolledIn": text("In the archive: the file that had its entry, if that is known"),
         }),
     )
 }

@@ -69,7 +69,8 @@ impl Operation for ArchiveArgs {
             time: &now,
             commit: round.own.commit(),
         };
-        let changes = match fleet.archive_image(&self.name, &self.reason, moment) {
+        let enrolled_in = factory.configuration.enrolled_in(&self.name);
+        let changes = match fleet.archive_image(&self.name, enrolled_in, &self.reason, moment) {
             Ok(changes) => changes,
             Err(error) => return Err(refused(error, factory, &fleet)),
         };
@@ -116,6 +117,10 @@ fn refused<F: Files>(
         }
         ArchiveError::Unknown(name) if factory.configuration.images.contains_key(name.as_str()) => {
             failed.with_hint("it was never analysed: remove its entry from images.yaml")
+        }
+        ArchiveError::Unknown(name) if !fleet.last_states(&name).is_empty() => {
+            let files = fleet.last_states(&name).join(" and ");
+            CliError::failed(format!("\"{name}\" has left already: {files} has its last state"))
         }
         ArchiveError::Unknown(name) => {
             let known: Vec<&str> = fleet.images.keys().map(String::as_str).collect();

@@ -61,6 +61,14 @@ impl Operation for RestoreArgs {
         let (archive, _) = fleet
             .read_archive(&factory.store)
             .map_err(CliError::failed)?;
+        if let (Some(base), None) = (fleet.carried_by(&self.name), &self.new_name) {
+            let error = format!(
+                "\"{}\" is a base now: {base} has its state",
+                clean(&self.name)
+            );
+            return Err(CliError::failed(error)
+                .with_hint("enrol it again: imgfac analyze brings its state back"));
+        }
         let archived = find(&archive, &self.name)?;
         // A second run must not undo the first.
         let replaced = (archived.reason.as_deref()).is_some_and(|why| why.ends_with(REPLACED));
@@ -82,14 +90,18 @@ impl Operation for RestoreArgs {
                 .map_err(|error| CliError::failed(error).with_hint("give it a name with --as"))?,
         };
         let mut files = Vec::new();
-        let mut listed = None;
+        let (mut listed, mut notes) = (None, Vec::new());
         if !factory.configuration.images.contains_key(name.as_str()) {
-            let (file, configuration) = factory
+            let entry = factory
                 .configuration
                 .with_entry(&factory.store, &name, stored)
                 .map_err(|error| CliError::failed(error).with_hint(BY_HAND))?;
-            files.push(file);
-            listed = Some(configuration);
+            files.push(entry.file);
+            let gone = entry.gone.iter();
+            notes.extend(gone.map(|gone| {
+                format!("its entry is in images.yaml now, since there is no {gone} any more")
+            }));
+            listed = Some(entry.configuration);
         }
         let configuration = listed.as_ref().unwrap_or(&factory.configuration);
         let now = Context::now()?;
@@ -107,8 +119,9 @@ impl Operation for RestoreArgs {
                 }
             })?;
         files.extend(fleet.changes());
+        notes.extend(restored.differences);
         Ok(Applied {
-            outcome: restored.differences,
+            outcome: notes,
             changes: restored.changes,
             files,
         })

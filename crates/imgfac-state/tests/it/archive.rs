@@ -736,11 +736,11 @@ fn an_image_is_archived_by_hand_unless_others_stand_on_it() {
         time: LATER,
         commit: Some("c1"),
     };
-    let archive = |fleet: &mut Fleet, name: &str| match fleet.archive_image(name, "by hand", moment)
-    {
-        Ok(changes) => changes[0].details.join("; "),
-        Err(error) => error.to_string(),
-    };
+    let archive =
+        |fleet: &mut Fleet, name: &str| match fleet.archive_image(name, None, "by hand", moment) {
+            Ok(changes) => changes[0].details.join("; "),
+            Err(error) => error.to_string(),
+        };
     assert_eq!(archive(&mut fleet, "x"), "x is still needed by y");
     assert_eq!(archive(&mut fleet, "z"), "state has no image \"z\"");
     assert_eq!(
@@ -761,7 +761,9 @@ fn a_watched_image_that_is_a_base_too_is_needed() {
         time: LATER,
         commit: None,
     };
-    let error = fleet.archive_image("redis", "by hand", moment).unwrap_err();
+    let error = fleet
+        .archive_image("redis", None, "by hand", moment)
+        .unwrap_err();
     assert_eq!(error.to_string(), "redis is still needed by y");
 }
 

@@ -47,7 +47,7 @@ fn an_entry_leaves_and_comes_back() {
         assert!(!without.has_errors() && !without.images.contains_key(image.as_str()));
         let stored = &fleet.images[image.as_str()];
         store
-            .commit(&[without.with_entry(&store, &image, stored).unwrap().0])
+            .commit(&[without.with_entry(&store, &image, stored).unwrap().file])
             .unwrap();
         let after = Configuration::read(&store).unwrap();
         let (old, new) = (
@@ -101,6 +101,63 @@ fn a_team_s_file_is_changed_where_the_entry_is() {
     images.d/team.yaml
     []
     ");
+}
+
+#[test]
+fn an_entry_comes_back_to_the_file_that_had_it() {
+    let factory = Factory::new("[]\n");
+    let api = "- {name: api, repository: acme/api}\n";
+    factory.write("images.d/team.yaml", api);
+    factory.update("2026-11-01T00:00:00Z", &[]);
+    factory.write("images.d/team.yaml", "[]\r\n");
+    factory.write("images.d/link.txt", "[]\n");
+    let store = Store::open(factory.0.path()).unwrap();
+    let configuration = Configuration::read(&store).unwrap();
+    let mut stored = Fleet::read(&store).unwrap().images["api"].clone();
+    for (enrolled_in, path, gone) in [
+        (Some("images.d/team.yaml"), "images.d/team.yaml", None),
+        (Some("images.yaml"), "images.yaml", None),
+        (None, "images.yaml", None),
+        (
+            Some("images.d/other.yaml"),
+            "images.yaml",
+            Some("images.d/other.yaml"),
+        ),
+        (
+            Some("images.d/link.txt"),
+            "images.yaml",
+            Some("images.d/link.txt"),
+        ),
+        (
+            Some("images.d/../imgfac.yaml"),
+            "images.yaml",
+            Some("images.d/../imgfac.yaml"),
+        ),
+        (
+            Some("../images.yaml"),
+            "images.yaml",
+            Some("../images.yaml"),
+        ),
+        (Some("/etc/passwd"), "images.yaml", Some("/etc/passwd")),
+    ] {
+        if let Some(file) = enrolled_in {
+            let file = imgfac_yaml::Value::Text(file.into());
+            stored.rest.set("enrolledIn", file);
+        } else {
+            stored.rest.remove("enrolledIn");
+        }
+        let listed = configuration.with_entry(&store, &name("api"), &stored);
+        let listed = listed.unwrap();
+        assert_eq!(listed.gone.as_deref(), gone);
+        let end = if path == "images.yaml" { "\n" } else { "\r\n" };
+        let entry = [
+            "- name: api",
+            "  registry: docker.io",
+            "  repository: acme/api",
+            "",
+        ];
+        assert_eq!(text(listed.file), format!("{path}\n{}", entry.join(end)));
+    }
 }
 
 #[test]
