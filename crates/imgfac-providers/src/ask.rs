@@ -1,8 +1,8 @@
 //! Requests to a registry, their repetitions, and what the answers mean.
 
-use std::io::Read;
+use std::io::{self, Read};
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use imgfac_model::{Digest, Tag};
 use reqwest::blocking::{RequestBuilder, Response};
@@ -15,6 +15,9 @@ use crate::error::RegistryError;
 use crate::manifest::ACCEPTED;
 use crate::registry::{Registry, chain, lock};
 use crate::retry;
+
+/// An answer has this long to come as a whole.
+const WHOLE: Duration = Duration::from_secs(60);
 
 /// What is asked for.
 #[derive(Clone, Copy, Debug)]
@@ -277,14 +280,16 @@ impl Registry {
         if answer.content_length().is_some_and(|length| length > limit) {
             return Err(too_long());
         }
-        let mut bytes = Vec::new();
-        answer
-            .take(limit + 1)
-            .read_to_end(&mut bytes)
-            .map_err(|_| RegistryError::Unreachable {
+        let bytes = read(answer, limit + 1, in_time()).map_err(|error| {
+            let reason = match error.kind() {
+                io::ErrorKind::TimedOut => "its answer does not end",
+                _ => "the connection broke",
+            };
+            RegistryError::Unreachable {
                 registry: self.host.clone(),
-                reason: "the connection broke".into(),
-            })?;
+                reason: reason.into(),
+            }
+        })?;
         match u64::try_from(bytes.len()) {
             Ok(length) if length <= limit => Ok(bytes),
             _ => Err(too_long()),
@@ -302,12 +307,38 @@ fn with(request: RequestBuilder, login: Option<HeaderValue>) -> RequestBuilder {
 /// The first code of an error of a registry, such as `MANIFEST_UNKNOWN`. Their messages are not
 /// repeated: they may have anything in them.
 fn code(answer: Response) -> Option<String> {
-    let mut text = Vec::new();
-    answer.take(64 << 10).read_to_end(&mut text).ok()?;
+    let text = read(answer, 64 << 10, in_time()).ok()?;
     let answer: serde_json::Value = serde_json::from_slice(&text).ok()?;
     let code = answer.pointer("/errors/0/code")?.as_str()?;
     let plain = |c: char| c.is_ascii_uppercase() || c == '_';
     (code.len() <= 40 && !code.is_empty() && code.chars().all(plain)).then(|| code.to_owned())
+}
+
+/// Whether there is still time for an answer that begins now.
+fn in_time() -> impl Fn() -> bool {
+    let began = Instant::now();
+    move || began.elapsed() < WHOLE
+}
+
+/// Reads so many bytes at most, while there is time: every piece comes soon enough or is an error,
+/// but there may be many pieces.
+fn read(mut from: impl Read, limit: u64, in_time: impl Fn() -> bool) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let mut piece = [0; 16 << 10];
+    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+    while bytes.len() < limit {
+        if !in_time() {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+        let most = piece.len().min(limit - bytes.len());
+        match from.read(&mut piece[..most]) {
+            Ok(0) => break,
+            Ok(length) => bytes.extend_from_slice(&piece[..length]),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(bytes)
 }
 
 /// A redirect leads to this host, without encryption.
@@ -324,4 +355,28 @@ fn plain(error: &reqwest::Error) -> Option<String> {
         source = error.source();
     }
     None
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+
+    #[test]
+    fn an_answer_that_drips_is_given_up() {
+        struct Drip;
+        impl Read for Drip {
+            fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+                into[0] = b' ';
+                Ok(1)
+            }
+        }
+        let left = Cell::new(3);
+        let in_time = || left.replace(left.get() - 1) > 0;
+        let error = read(Drip, 1_000, in_time).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+        assert_eq!(read(Drip, 5, || true).unwrap(), b"     ");
+        assert_eq!(read(&b"whole"[..], 1_000, || true).unwrap(), b"whole");
+    }
 }
