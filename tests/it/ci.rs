@@ -81,6 +81,7 @@ fn request<'r>(image: &'r ImageName, source: &'r Source, identity: &'r str) -> B
         image,
         source,
         identity,
+        attempt: "0f1e2d3c4b5a6978",
         reason: "base-update",
         causes: &[],
         bases: &NOTHING,

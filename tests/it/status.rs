@@ -204,12 +204,14 @@ fn bases_are_shown_too() {
           "digest": "sha256:a",
           "firstSeen": "2026-11-24T12:00:00Z",
           "lastSeen": "2026-11-25T12:00:00Z",
+          "pushed": null,
           "platforms": {}
         },
         {
           "digest": "sha256:b",
           "firstSeen": "2026-11-25T12:00:00Z",
           "lastSeen": "2026-11-25T12:00:00Z",
+          "pushed": null,
           "platforms": {}
         }
       ],

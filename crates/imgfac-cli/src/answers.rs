@@ -246,6 +246,7 @@ impl Answers {
                 pushed: pushed.map(|it| it.to_string()),
             })
         })
+        .map_err(|unknown| unknown.why)
     }
 
     /// What was found out of a digest that is new.

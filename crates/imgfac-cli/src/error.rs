@@ -14,6 +14,8 @@ pub(crate) struct CliError {
     pub(crate) hint: Option<String>,
     /// The exit code.
     pub(crate) code: u8,
+    /// Whether another run was in the way, which will end.
+    pub(crate) busy: bool,
 }
 
 impl CliError {
@@ -22,6 +24,7 @@ impl CliError {
             message: message.to_string(),
             hint: None,
             code: exit::FAILED,
+            busy: false,
         }
     }
 
@@ -30,6 +33,7 @@ impl CliError {
             message: message.to_string(),
             hint: None,
             code: exit::USAGE,
+            busy: false,
         }
     }
 
@@ -56,6 +60,7 @@ impl From<StoreError> for CliError {
         };
         Self {
             hint: hint.map(str::to_owned),
+            busy: matches!(error, StoreError::Locked { .. }),
             ..Self::failed(error)
         }
     }
@@ -108,6 +113,7 @@ impl From<std::io::Error> for CliError {
                 message: String::new(),
                 hint: None,
                 code: exit::DONE,
+                busy: false,
             };
         }
         Self::failed(format!("cannot write output: {error}"))

@@ -17,17 +17,24 @@ const DEADLINE: Duration = Duration::from_secs(10);
 /// The digests that a reference is known to have had, the current one first.
 type Known = BTreeMap<Reference, Vec<Digest>>;
 
+/// Why it is not known what an image was built on.
+pub(crate) struct Unknown {
+    pub(crate) why: String,
+    /// Whether it may be otherwise the next time.
+    pub(crate) passes: bool,
+}
+
 /// What the published image says that it was built on, in the digests that state works with.
 ///
 /// # Errors
 ///
-/// Why it is not known, in words.
+/// Why it is not known.
 pub(crate) fn stood_on(
     settings: &BTreeMap<String, Registry>,
     image: &Enrolment,
     digest: &Digest,
     fleet: &Fleet,
-) -> Result<BTreeMap<Reference, Digest>, String> {
+) -> Result<BTreeMap<Reference, Digest>, Unknown> {
     let registries = Registries::new(settings, options());
     let known = known(fleet);
     let (image, digest) = (image.clone(), digest.clone());
@@ -38,16 +45,22 @@ pub(crate) fn stood_on(
 ///
 /// # Errors
 ///
-/// Why there is none, in words.
+/// Why there is none.
 pub(crate) fn in_time<T: Send + 'static>(
     ask: impl FnOnce() -> Result<T, RegistryError> + Send + 'static,
-) -> Result<T, String> {
+) -> Result<T, Unknown> {
     let (sender, answer) = mpsc::channel();
     // Neither a resolver of names nor a credential helper can be told to hurry.
     thread::spawn(move || sender.send(ask()));
     match answer.recv_timeout(DEADLINE) {
-        Ok(found) => found.map_err(|error| format!("{error}; {}", error.remedy())),
-        Err(_) => Err(format!("no answer within {} s", DEADLINE.as_secs())),
+        Ok(found) => found.map_err(|error| Unknown {
+            why: format!("{error}; {}", error.remedy()),
+            passes: error.may_pass(),
+        }),
+        Err(_) => Err(Unknown {
+            why: format!("no answer within {} s", DEADLINE.as_secs()),
+            passes: true,
+        }),
     }
 }
 

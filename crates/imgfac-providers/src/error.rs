@@ -132,6 +132,15 @@ fn reason(code: &Option<String>) -> String {
 }
 
 impl RegistryError {
+    /// Whether it may be otherwise the next time, without anybody having changed anything.
+    #[must_use]
+    pub fn may_pass(&self) -> bool {
+        !matches!(
+            self,
+            Self::NotFound { .. } | Self::Vanished { .. } | Self::Denied { .. }
+        )
+    }
+
     /// What a person can do about it.
     #[must_use]
     pub fn remedy(&self) -> String {

@@ -8,7 +8,7 @@ use jiff::SignedDuration;
 use crate::pending::{Cause, Wait};
 use crate::plan::{Decision, Plan};
 use crate::policy::STRIKES;
-use crate::status::{Block, Cap, Due, Status, UpToDate};
+use crate::status::{Block, Due, Status, UpToDate};
 
 impl Plan {
     /// Tells in sentences what is decided about an image and why; `None` when there is no such
@@ -98,14 +98,7 @@ impl Plan {
                     parents.join(", ")
                 )
             }
-            Block::Cap(cap) => {
-                let (cap, of) = match cap {
-                    Cap::Total(cap) => (cap, "in the factory"),
-                    Cap::Repository(cap) => (cap, "from its source repository"),
-                    Cap::Registry(cap) => (cap, "to its registry"),
-                };
-                format!("no more than {} may run {of} at the same time.", count(*cap, "rebuild"))
-            }
+            Block::Cap(cap) => format!("{cap}."),
             Block::Quarantined { base, digest } => format!(
                 "it would be built on {} of {}, which is in quarantine; a later digest takes its place.",
                 short(digest),

@@ -1,5 +1,7 @@
 //! What state an image is in, and why.
 
+use std::fmt;
+
 use imgfac_model::{Digest, ImageName, Reference};
 use jiff::Timestamp;
 
@@ -105,6 +107,21 @@ pub enum Cap {
     Repository(usize),
     /// Of the registry.
     Registry(usize),
+}
+
+impl fmt::Display for Cap {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (cap, of) = match self {
+            Self::Total(cap) => (cap, "in the factory"),
+            Self::Repository(cap) => (cap, "from its source repository"),
+            Self::Registry(cap) => (cap, "to its registry"),
+        };
+        let rebuilds = if *cap == 1 { "rebuild" } else { "rebuilds" };
+        write!(
+            f,
+            "no more than {cap} {rebuilds} may run {of} at the same time"
+        )
+    }
 }
 
 impl Status {

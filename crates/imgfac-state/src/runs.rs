@@ -41,6 +41,9 @@ pub struct Rebuild {
     pub source_commit: Option<String>,
     /// What it was to stand on: references with digests.
     pub bases: BTreeMap<String, String>,
+    /// What tags of the image pointed at before it was asked for, as far as nothing else in state says
+    /// so.
+    pub before: BTreeMap<String, String>,
     /// The updates that it carries.
     pub causes: Vec<RebuildCause>,
     /// The id of the run; `None` until that is known.
@@ -215,9 +218,15 @@ fn words(value: &Value) -> Option<String> {
 
 fn rebuild(item: &Value) -> Option<Rebuild> {
     let text = |key: &str| entry(item, key).and_then(words);
-    let bases = match entry(item, "bases") {
-        Some(Value::Map(bases)) => bases.as_slice(),
-        _ => &[],
+    let texts = |key: &str| -> BTreeMap<String, String> {
+        let pairs = match entry(item, key) {
+            Some(Value::Map(pairs)) => pairs.as_slice(),
+            _ => &[],
+        };
+        let pairs = pairs.iter();
+        pairs
+            .filter_map(|(key, value)| Some((key.clone(), words(value)?)))
+            .collect()
     };
     let causes = match entry(item, "causes") {
         Some(Value::List(causes)) => causes.as_slice(),
@@ -229,10 +238,8 @@ fn rebuild(item: &Value) -> Option<Rebuild> {
         requested_at: text("requestedAt")?,
         ticket: text("ticket").unwrap_or_default(),
         source_commit: text("sourceCommit"),
-        bases: bases
-            .iter()
-            .filter_map(|(base, digest)| Some((base.clone(), words(digest)?)))
-            .collect(),
+        bases: texts("bases"),
+        before: texts("before"),
         causes: causes.iter().filter_map(cause).collect(),
         run: text("run"),
         url: text("url"),
@@ -285,10 +292,12 @@ fn written(rebuild: &Rebuild) -> Value {
             Value::List(rebuild.causes.iter().map(cause).collect()),
         );
     }
-    if !rebuild.bases.is_empty() {
-        let bases = rebuild.bases.iter();
-        let bases = bases.map(|(base, digest)| (base.clone(), text(digest)));
-        add("bases", Value::Map(bases.collect()));
+    for (key, pairs) in [("bases", &rebuild.bases), ("before", &rebuild.before)] {
+        if !pairs.is_empty() {
+            let pairs = pairs.iter();
+            let pairs = pairs.map(|(key, digest)| (key.clone(), text(digest)));
+            add(key, Value::Map(pairs.collect()));
+        }
     }
     for (key, value) in [("run", &rebuild.run), ("url", &rebuild.url)] {
         if let Some(value) = value {
@@ -358,7 +367,8 @@ impl Fleet {
         let item = self.open_attempt(attempt)?;
         let before = item.clone();
         let text = |text: &str| Value::Text(text.to_owned());
-        let mut keys = vec![("outcome", Some(text(RebuildOutcome::Running.as_str())))];
+        let running = Some(text(RebuildOutcome::Running.as_str()));
+        let mut keys = vec![("outcome", running), ("problem", None)];
         if let Some(run) = run {
             keys.push(("run", Some(text(run))));
         }
@@ -371,6 +381,23 @@ impl Fleet {
             (None, None) => "rebuild started".to_owned(),
         };
         (*item != before).then(|| changed(&attempt.image, details))
+    }
+
+    /// Whether there is a record of an attempt.
+    #[must_use]
+    pub fn has_attempt(&self, attempt: &Attempt) -> bool {
+        let stored = self.images.get(&attempt.image);
+        stored.is_some_and(|stored| rebuilds(&stored.rest).iter().any(|it| attempt.is(it)))
+    }
+
+    /// Records that an attempt was sent, and that nobody knows what became of it: why. `None` when
+    /// there is no such attempt, or more is known of it.
+    pub fn rebuild_unclear(&mut self, attempt: &Attempt, why: &str) -> Option<Change> {
+        let item = self.open_attempt(attempt)?;
+        let before = item.clone();
+        set(item, &[("problem", Some(Value::Text(why.to_owned())))]);
+        let detail = format!("rebuild may have been started: {why}");
+        (*item != before).then(|| changed(&attempt.image, detail))
     }
 
     /// Takes an attempt out again that certainly nobody was asked for: it counts as nothing. `None`

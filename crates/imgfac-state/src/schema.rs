@@ -384,6 +384,7 @@ fn image_state() -> Value {
                 }
             },
             "bases": texts("What it was to stand on"),
+            "before": texts("What its tags pointed at before, where nothing else says so"),
             "run": text("The id of the run"),
             "url": text("Where people find the run"),
             "outcome": text("requested, running, success or failure"),

@@ -340,7 +340,7 @@ impl Request<'_> {
             writeln!(
                 context.err,
                 "{WARNING}note:{WARNING:#} what {name} was built on is not known from its registry, so the current digests of its bases count: {}",
-                render::clean(reason)
+                render::clean(&reason.why)
             )?;
         }
         let stood_on = found.unwrap_or_default();

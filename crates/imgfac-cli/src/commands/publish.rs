@@ -69,6 +69,11 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
 }
 
 impl PublishArgs {
+    /// How long a run tries to get its result through.
+    pub(crate) fn patience(&self) -> Duration {
+        self.push_timeout
+    }
+
     /// Whether anything goes into Git.
     pub(crate) fn wanted(&self) -> bool {
         self.commit || self.push

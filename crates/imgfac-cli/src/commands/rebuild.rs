@@ -33,7 +33,7 @@ use crate::render;
 /// With --due, or with names, it starts rebuilds through the GitHub workflow, GitLab pipeline or webhook
 /// of each image. A rebuild is recorded in state before it is asked for, and confirmed after: a run
 /// that is killed makes none twice. The same run records what became of those that were started
-/// before. A schedule of `imgfac observe --all --push && imgfac rebuild --due --push` runs a whole
+/// before. A schedule of `imgfac observe --all --push; imgfac rebuild --due --push` runs a whole
 /// factory without a cluster; docs/rebuild.md has a workflow. The tokens are those of GITHUB_TOKEN and
 /// GITLAB_TOKEN; see docs/ci.md.
 ///
@@ -76,7 +76,7 @@ pub(crate) struct RebuildArgs {
         conflicts_with = "plan_id"
     )]
     plan_file: Option<PathBuf>,
-    /// Wait until the runs that are under way have ended
+    /// Wait until the runs that are under way have ended; exit code 3 when some have not in time
     #[arg(long, conflicts_with_all = ["plan", "explain", "emergency"])]
     follow: bool,
     /// How long to wait with --follow

@@ -100,6 +100,7 @@ impl StartedReport<'_> {
         self.started.iter().all(|it| it.error.is_none())
             && self.refused.is_empty()
             && self.unknown.is_empty()
+            && self.open.unwrap_or_default() == 0
             && self.ended.iter().all(|it| it.outcome == "success")
     }
 }

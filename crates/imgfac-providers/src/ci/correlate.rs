@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::{Found, RunRef};
 
-/// The clocks of server and caller may differ by this much.
+/// The clocks of server and caller may differ by this much more than is known.
 pub(super) const SKEW: Duration = Duration::from_secs(60);
 /// Names of runs may have so many digits of an identity, at least.
 const SHORT: usize = 12;

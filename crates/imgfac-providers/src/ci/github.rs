@@ -84,6 +84,7 @@ struct Person {
 
 #[derive(Deserialize)]
 struct Progress {
+    id: u64,
     status: String,
     conclusion: Option<String>,
     html_url: Option<String>,
@@ -173,7 +174,7 @@ impl GitHub {
             Err(Told::No(error)) => return Err(error),
             Err(Told::Unclear(reason)) => Some(reason),
         };
-        let find = || self.find(ci, request, since);
+        let find = || ci.find(request, since);
         match (ci.find_soon(request.source, find), unclear) {
             (Some(run), _) => Ok(Some(run)),
             (None, None) => Ok(None),
@@ -268,6 +269,9 @@ impl GitHub {
         let path = format!("/repos/{}/actions/runs/{number}", source.repo);
         let answer = talk.ask(&place, || get(&session.client, &path))?;
         let progress: Progress = answer.json().map_err(|it| place.unusable(it))?;
+        if progress.id.to_string() != number {
+            return Err(place.unusable("it is about another run"));
+        }
         let mut ended = None;
         let status = match progress.status.as_str() {
             "queued" | "requested" | "waiting" | "pending" => RunStatus::Queued,

@@ -163,7 +163,7 @@ impl<'s> GitLab<'s> {
             Err(Told::No(error)) => return Err(error),
             Err(Told::Unclear(reason)) => reason,
         };
-        ci.find_soon(request.source, || self.find(ci, request, since))
+        ci.find_soon(request.source, || ci.find(request, since))
             .map(Some)
             .ok_or_else(|| place.unclear(reason))
     }

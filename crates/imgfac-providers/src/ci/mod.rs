@@ -18,7 +18,7 @@ use std::collections::BTreeMap;
 use std::sync::Mutex;
 
 use imgfac_model::{Digest, ImageName, Provider, Reference, Source};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use reqwest::Url;
 
 use self::github::GitHub;
@@ -39,8 +39,11 @@ pub struct BuildRequest<'r> {
     /// Who builds it, from what.
     pub source: &'r Source,
     /// The identity of the rebuild, 64 hexadecimal digits: sent as `imgfac_rebuild`, and the same for
-    /// every repeat.
+    /// every attempt at it.
     pub identity: &'r str,
+    /// What tells this attempt from others at the same rebuild: a webhook that has seen it may drop
+    /// the request.
+    pub attempt: &'r str,
     /// `base-update`, `emergency`, `manual` or `retry`.
     pub reason: &'r str,
     /// The updates that it carries.
@@ -189,11 +192,19 @@ impl Ci {
     ///
     /// When the server cannot be asked.
     pub fn find(&self, request: &BuildRequest<'_>, since: Timestamp) -> Result<Found, CiError> {
-        let found = match request.source.provider {
+        let find = |since: Timestamp| match request.source.provider {
             Provider::GitHub => self.github(request.source)?.find(self, request, since),
             Provider::GitLab => self.gitlab(request.source)?.find(self, request, since),
             Provider::Webhook => Ok(Found::CannotTell),
-        }?;
+        };
+        let there = || self.talk.there(request.source.host(), since);
+        let assumed = there();
+        let mut found = find(assumed)?;
+        // The first answer of a host tells what its clock says.
+        let told = there();
+        if told.duration_since(assumed).abs() > SignedDuration::from_secs(30) {
+            found = find(told)?;
+        }
         if let Found::Run(run) = &found {
             self.remember(request, run);
         }

@@ -11,8 +11,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use imgfac_retry::{Budget, Retry};
+use jiff::fmt::rfc2822;
 use jiff::{SignedDuration, Timestamp};
-use reqwest::header::HeaderMap;
+use reqwest::header::{DATE, HeaderMap};
 use reqwest::{Client, Response, redirect, retry};
 use serde::de::DeserializeOwned;
 use tokio::runtime::{Builder, Runtime};
@@ -32,6 +33,10 @@ const WORDS: usize = 300;
 const BROKE: &str = "the connection broke";
 /// What GitHub asks for when it says nothing but that there were too many requests at once.
 const SECONDARY: Duration = Duration::from_secs(60);
+/// A host that did not answer, however often it was asked, is left alone for so long.
+const DOWN: SignedDuration = SignedDuration::from_mins(5);
+/// A clock that is further away than this is none: one of the two is held still.
+const CLOCKS: SignedDuration = SignedDuration::from_hours(12);
 
 /// The client of HTTP with its thread's runtime, and what is known of each host.
 #[derive(Debug)]
@@ -46,8 +51,10 @@ pub(super) struct Talk {
 #[derive(Debug)]
 struct Host {
     waits: Arc<Budget>,
-    /// When it takes requests again.
-    closed: Option<Timestamp>,
+    /// Why it is not asked, and until when.
+    closed: Option<(Timestamp, CiError)>,
+    /// How far its clock is before ours, as its first answer said.
+    ahead: Option<SignedDuration>,
 }
 
 /// Who is asked, and what for, as errors say it.
@@ -176,11 +183,8 @@ impl Talk {
         place: &Place<'_>,
         once: impl Fn() -> Result<Answer, Failure>,
     ) -> Result<Answer, Told> {
-        if let Some(until) = self.closed(place.host) {
-            return Err(Told::No(CiError::Limited {
-                host: place.host.into(),
-                until: Some(until),
-            }));
+        if let Some(why) = self.closed(place.host) {
+            return Err(Told::No(why));
         }
         let mut waits = self.retry.waits();
         loop {
@@ -195,11 +199,15 @@ impl Talk {
                 .next()
                 .map(|wait| after.map_or(wait, |after| after.max(wait)));
             if !wait.is_some_and(|wait| self.pause(place.host, wait)) {
-                if let CiError::Limited {
-                    until: Some(until), ..
-                } = error
-                {
-                    self.host(place.host, |host| host.closed = Some(until));
+                let until = match error {
+                    CiError::Limited { until, .. } => until,
+                    CiError::Unreachable { .. } => self.clock.now().checked_add(DOWN).ok(),
+                    _ => None,
+                };
+                if let Some(until) = until {
+                    self.host(place.host, |host| {
+                        host.closed = Some((until, error.clone()))
+                    });
                 }
                 return Err(Told::No(error));
             }
@@ -222,13 +230,35 @@ impl Talk {
         let host = hosts.entry(name.to_lowercase()).or_insert_with(|| Host {
             waits: Arc::new(Budget::new(&self.retry)),
             closed: None,
+            ahead: None,
         });
         look(host)
     }
 
-    fn closed(&self, name: &str) -> Option<Timestamp> {
+    fn closed(&self, name: &str) -> Option<CiError> {
         let now = self.clock.now();
-        self.host(name, |host| host.closed.filter(|until| *until > now))
+        self.host(name, |host| match &host.closed {
+            Some((until, why)) if *until > now => Some(why.clone()),
+            _ => None,
+        })
+    }
+
+    /// A time of ours by the clock of a host, as far as that is known.
+    pub(super) fn there(&self, name: &str, time: Timestamp) -> Timestamp {
+        let ahead = self.host(name, |host| host.ahead).unwrap_or_default();
+        time.checked_add(ahead).unwrap_or(time)
+    }
+
+    /// Learns from an answer how far the clock of a host is before ours.
+    fn see_clock(&self, name: &str, headers: &HeaderMap) {
+        let date = headers.get(DATE).and_then(|value| value.to_str().ok());
+        let Some(there) = date.and_then(|date| rfc2822::parse(date).ok()) else {
+            return;
+        };
+        let ahead = there.timestamp().duration_since(self.clock.now());
+        if ahead.abs() <= CLOCKS {
+            self.host(name, |host| *host.ahead.get_or_insert(ahead));
+        }
     }
 
     fn once(
@@ -254,6 +284,7 @@ impl Talk {
                     },
                 }
             })?;
+        self.see_clock(place.host, &answer.headers);
         self.judge(place, answer)
     }
 

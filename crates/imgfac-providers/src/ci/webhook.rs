@@ -75,12 +75,17 @@ pub(super) fn start(
         rebuild: request.identity,
     };
     let body = serde_json::to_string(&event).map_err(|it| place.unusable(it.to_string()))?;
+    // Another attempt at the same rebuild is no repeat, and must not be dropped as one.
+    let key = match request.attempt {
+        "" => request.identity.to_owned(),
+        attempt => format!("{}-{attempt}", request.identity),
+    };
     let told = talk.tell(&place, || async {
         let mut request = talk
             .http
             .post(url.clone())
             .header(CONTENT_TYPE, "application/json")
-            .header("Idempotency-Key", request.identity);
+            .header("Idempotency-Key", &key);
         if let Some(secret) = &settings.webhook_secret {
             let signature = signature(secret, body.as_bytes());
             request = request.header("X-Imgfac-Signature-256", format!("sha256={signature}"));

@@ -103,6 +103,7 @@ impl Shop {
             image: &self.image,
             source: &self.source,
             identity: IDENTITY,
+            attempt: "0f1e2d3c4b5a6978",
             reason: "base-update",
             causes: &self.causes,
             bases: &self.bases,

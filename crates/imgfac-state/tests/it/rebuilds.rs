@@ -43,6 +43,7 @@ fn rebuild(identity: &str, day: u8) -> Rebuild {
             ("docker.io/library/node:22".to_owned(), digest('b')),
             ("ghcr.io/acme/base:1".to_owned(), digest('d')),
         ]),
+        before: BTreeMap::new(),
         causes: vec![RebuildCause {
             base: "docker.io/library/node:22".to_owned(),
             from: digest('a'),

@@ -1,5 +1,8 @@
 //! `imgfac rebuild --due` and `imgfac rebuild NAME`: the two halves of a run, and its report.
 
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
 use imgfac_model::exit;
 use imgfac_state::Attempt;
 
@@ -45,6 +48,7 @@ pub(super) fn begin(
         shown: shown.as_ref(),
         followed: Followed::default(),
         ticket: start::ticket(),
+        before: BTreeMap::new(),
         begun: &mut begun,
     };
     operation::run(context, request)?;
@@ -96,12 +100,20 @@ fn confirm(
     if answers.is_empty() {
         return Ok(());
     }
-    let attempts = begun.requests.iter().map(start::Request::attempt);
-    let confirm = Confirm {
-        publish: &args.publish,
-        answers: attempts.zip(answers).collect(),
-    };
-    operation::run(context, confirm).map(|_| ())
+    let started = Instant::now();
+    loop {
+        let confirm = Confirm {
+            publish: &args.publish,
+            answers: begun.requests.iter().zip(answers).collect(),
+        };
+        match operation::run(context, confirm) {
+            // It cannot be asked for again, so it is worth a wait.
+            Err(error) if error.busy && started.elapsed() < args.publish.patience() => {
+                std::thread::sleep(Duration::from_millis(500));
+            }
+            done => return done.map(|_| ()),
+        }
+    }
 }
 
 fn report<'a>(

@@ -19,6 +19,9 @@ use crate::rebuild_fleet;
 /// A request that was recorded and is not known to CI after so long was never sent: whoever
 /// recorded it does not send it any more ([`super::start::SEND_WITHIN`]).
 const NEVER_SENT: SignedDuration = SignedDuration::from_mins(15);
+/// One that is known to have been sent, with an answer that got lost, has this long to show up: lists
+/// of runs may be late.
+const LOST: SignedDuration = SignedDuration::from_hours(1);
 
 /// What was found out about attempts that are not known to have ended.
 #[derive(Default)]
@@ -173,6 +176,7 @@ impl Told {
             image,
             source,
             identity: &rebuild.identity,
+            attempt: &rebuild.ticket,
             reason: &rebuild.reason,
             causes: &self.causes,
             bases: &self.bases,
@@ -187,7 +191,7 @@ impl Open<'_> {
         };
         let limit = rebuild_fleet::policy(&configuration.settings.rebuilds).run_limit;
         let lost = now.duration_since(requested) >= limit;
-        let mut found = None;
+        let (mut found, mut absent) = (None, false);
         let run = match &self.rebuild.run {
             Some(id) => Some(RunRef {
                 id: id.clone(),
@@ -201,13 +205,20 @@ impl Open<'_> {
                         found = Some(run.clone());
                         Some(run)
                     }
-                    Ok(Found::Absent)
-                        if self.rebuild.outcome == RebuildOutcome::Requested
-                            && now.duration_since(requested) >= NEVER_SENT =>
-                    {
-                        return self.failed(now, "it was recorded and never sent", None);
+                    Ok(Found::Absent) => {
+                        absent = true;
+                        // What is not known of it is that its answer got lost.
+                        let patience = match &self.rebuild.problem {
+                            Some(_) => LOST,
+                            None => NEVER_SENT,
+                        };
+                        let waited = now.duration_since(requested) >= patience;
+                        if waited && self.rebuild.outcome == RebuildOutcome::Requested {
+                            return self.failed(now, "no run of it was found", None);
+                        }
+                        None
                     }
-                    Ok(Found::Absent | Found::CannotTell) => None,
+                    Ok(Found::CannotTell) => None,
                     Err(error) if !lost => return unknown(&error),
                     Err(_) => None,
                 }
@@ -225,6 +236,13 @@ impl Open<'_> {
             },
             None => None,
         };
+        // A server may say any time.
+        let within = |at: Timestamp| at.max(requested).min(now.max(requested));
+        let state = state.map(|state| RunState {
+            started: state.started.map(within),
+            ended: state.ended.map(within),
+            ..state
+        });
         match state {
             Some(RunState {
                 status: RunStatus::Failed { conclusion },
@@ -246,10 +264,11 @@ impl Open<'_> {
                 ..
             }) => {
                 let at = ended.unwrap_or(now);
-                self.succeeded(configuration, fleet, at, seconds(started, ended))
+                self.succeeded(configuration, fleet, at, seconds(started, ended), lost)
             }
-            None if self.was_built_since(fleet, requested) => {
-                self.succeeded(configuration, fleet, now, None)
+            // Nobody can say how the run is doing, so what it pushes has to.
+            None if !absent && self.was_built_since(configuration, fleet, requested) => {
+                self.succeeded(configuration, fleet, now, None, lost)
             }
             _ if lost => self.failed(now, &format!("it did not end within {limit:#}"), None),
             _ => match found {
@@ -275,23 +294,37 @@ impl Open<'_> {
         fleet: &Fleet,
         at: Timestamp,
         duration_seconds: Option<u64>,
+        last: bool,
     ) -> Answer {
-        let built = Built {
-            enrolment: &configuration.images[self.name].enrolment,
-            rebuild: &self.rebuild,
-            fleet,
-        };
         let end = RebuildEnd {
             at: to_seconds(at),
             duration_seconds,
             ..RebuildEnd::default()
         };
         let settings = &configuration.settings.registries;
-        Answer::Ended(Box::new(built.prove(settings, end)))
+        let built = self.built(configuration, fleet);
+        match built.prove(settings, end, last) {
+            Ok(ended) => Answer::Ended(Box::new(ended)),
+            Err(why) => Answer::Unknown(format!("what it pushed is not known yet: {why}")),
+        }
     }
 
-    /// Whether a build was recorded after the request: by the build itself, or by who observes.
-    fn was_built_since(&self, fleet: &Fleet, requested: Timestamp) -> bool {
+    fn built<'b>(&'b self, configuration: &'b Configuration, fleet: &'b Fleet) -> Built<'b> {
+        Built {
+            enrolment: &configuration.images[self.name].enrolment,
+            rebuild: &self.rebuild,
+            fleet,
+        }
+    }
+
+    /// Whether there was a build after the request: one that recorded itself, or that who observes or
+    /// the registry has seen.
+    fn was_built_since(
+        &self,
+        configuration: &Configuration,
+        fleet: &Fleet,
+        requested: Timestamp,
+    ) -> bool {
         let Some(Stored { state, rest }) = fleet.images.get(self.name.as_str()) else {
             return false;
         };
@@ -301,10 +334,9 @@ impl Open<'_> {
             let last = seen.pop().filter(|_| !seen.is_empty())?;
             last.first_seen?.parse::<Timestamp>().ok()
         });
-        built
-            .into_iter()
-            .chain(seen)
-            .any(|at: Timestamp| at > requested)
+        let mut recorded = built.into_iter().chain(seen);
+        recorded.any(|at: Timestamp| at > requested)
+            || (self.built(configuration, fleet)).moved(&configuration.settings.registries)
     }
 }
 

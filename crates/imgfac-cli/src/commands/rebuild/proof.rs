@@ -1,11 +1,14 @@
 //! What a rebuild pushed, as its registry says, and whether that stands on what the rebuild was for.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use imgfac_kargo::{Choice, Chosen};
-use imgfac_model::{Digest, Enrolment, Reference, Registry, Tag};
-use imgfac_providers::{Question, Registries};
-use imgfac_state::{Attempt, Change, Fleet, Rebuild, RebuildEnd, Stored, seen_tags};
+use imgfac_model::{
+    Digest, DigestSelection, Enrolment, ImageName, ImageState, Reference, Registry, Tag,
+};
+use imgfac_providers::{Question, Registries, RegistryError};
+use imgfac_state::{Attempt, Change, Configuration, Fleet, Rebuild, RebuildEnd, Stored, seen_tags};
+use jiff::Timestamp;
 
 use crate::published;
 
@@ -48,6 +51,9 @@ impl Ended {
     }
 }
 
+/// A tag with what it pointed at before, if that is known, and now.
+type Tagged = (String, Option<Digest>, Digest);
+
 /// A rebuild whose run went well.
 pub(super) struct Built<'a> {
     pub(super) enrolment: &'a Enrolment,
@@ -55,14 +61,106 @@ pub(super) struct Built<'a> {
     pub(super) fleet: &'a Fleet,
 }
 
+/// For each image that is to be rebuilt, what its tags point at.
+pub(super) type Before = BTreeMap<ImageName, BTreeMap<String, String>>;
+
+/// Asks the registries what the tags of images point at now, as far as state does not say so: else
+/// nobody could tell afterwards whether a rebuild has pushed anything. Images that were looked at are
+/// not again, and what cannot be found out is left out.
+pub(super) fn look_before<'n>(
+    configuration: &Configuration,
+    fleet: &Fleet,
+    images: impl Iterator<Item = &'n ImageName>,
+    before: &mut Before,
+) {
+    let mut questions = Vec::new();
+    let mut tags = Vec::new();
+    for name in images {
+        let known = before.contains_key(name);
+        let stored = fleet.images.get(name.as_str());
+        let (false, Some(stored)) = (known, stored) else {
+            continue;
+        };
+        before.insert(name.clone(), BTreeMap::new());
+        let enrolment = &configuration.images[name].enrolment;
+        for tag in fixed_tags(enrolment, stored, fleet) {
+            if stored.state.current_digest.is_some() || seen_tags(&stored.rest).contains_key(&tag) {
+                continue;
+            }
+            let reference = format!("{}:{tag}", enrolment.repository);
+            if let Ok(reference) = Reference::parse(&reference) {
+                questions.push(Question {
+                    reference,
+                    known: None,
+                    ours: true,
+                });
+                tags.push((name, tag));
+            }
+        }
+    }
+    if questions.is_empty() {
+        return;
+    }
+    let registries = Registries::new(&configuration.settings.registries, published::options());
+    let answers = registries.digests_of(&questions, &|| ());
+    for ((name, tag), answer) in tags.into_iter().zip(answers) {
+        if let Ok(digest) = answer {
+            let of = before.entry(name.clone()).or_default();
+            of.insert(tag, digest.to_string());
+        }
+    }
+}
+
+/// The tags that a build of an image may move, as far as they are known without asking: those that
+/// others follow, that of the last build, that of a Warehouse which takes one only, and `latest`.
+fn fixed_tags(enrolment: &Enrolment, stored: &Stored<ImageState>, fleet: &Fleet) -> Vec<String> {
+    let name = enrolment.name.as_str();
+    let own = fleet.own_tags().into_iter();
+    let own = own.filter(|own| own.image == name && own.reference.tag().is_some());
+    let mut tags: Vec<String> = own.map(|own| own.tag).collect();
+    tags.extend(stored.state.current_version.clone());
+    let choice = Choice::of(enrolment, Some(&stored.state)).ok();
+    tags.extend(choice.as_ref().and_then(Choice::only).map(str::to_owned));
+    tags.push("latest".to_owned());
+    let mut known = BTreeSet::new();
+    tags.retain(|tag| known.insert(tag.clone()));
+    tags
+}
+
 impl Built<'_> {
+    /// Whether a tag of the image points at something new since the rebuild was asked for, as far as
+    /// its registry says.
+    pub(super) fn moved(&self, settings: &BTreeMap<String, Registry>) -> bool {
+        let registries = Registries::new(settings, published::options());
+        let found = self.look(&registries);
+        let mut found = found
+            .map(|(found, _)| found)
+            .unwrap_or_default()
+            .into_iter();
+        found.any(|(_, before, now)| before.is_some_and(|before| before != now))
+    }
+
     /// What did it push, and does that stand on what it was to stand on?
-    pub(super) fn prove(&self, settings: &BTreeMap<String, Registry>, end: RebuildEnd) -> Ended {
+    ///
+    /// # Errors
+    ///
+    /// Why that is not known yet, unless it is the `last` time that anybody asks: then it is a note.
+    pub(super) fn prove(
+        &self,
+        settings: &BTreeMap<String, Registry>,
+        end: RebuildEnd,
+        last: bool,
+    ) -> Result<Ended, String> {
         let registries = Registries::new(settings, published::options());
         let mut ended = Ended::from(end);
+        let (found, missing) = match self.look(&registries) {
+            Ok(found) => found,
+            Err(_) if last => Default::default(),
+            Err(why) => return Err(why),
+        };
         let mut pushed = None;
         let mut fresh = Vec::new();
-        for (tag, before, digest) in self.look(&registries) {
+        for (tag, before, digest) in found {
             match before {
                 Some(before) if before == digest => {}
                 Some(_) => pushed = pushed.or(Some((tag.clone(), digest.clone()))),
@@ -78,7 +176,9 @@ impl Built<'_> {
                     ended.end.failure = self.contradiction(&stood_on);
                     ended.end.stood_on = stood_on;
                 }
-                Err(why) => {
+                Err(unknown) if unknown.passes && !last => return Err(unknown.why),
+                Err(unknown) => {
+                    let why = unknown.why;
                     ended.end.note = Some(format!("what it stands on is not known: {why}"));
                 }
             },
@@ -103,9 +203,10 @@ impl Built<'_> {
                 ended.end.version = Some(tag);
             }
             None => {
-                let why = match ended.tags.is_empty() {
-                    true => "its registry could not be asked what it pushed",
-                    false => "none of its tags that are followed moved",
+                let why = match (ended.tags.is_empty(), missing) {
+                    (true, true) => "it has none of the tags that are followed",
+                    (true, false) => "its registry could not be asked what it pushed",
+                    (false, _) => "none of its tags that are followed moved",
                 };
                 ended.end.note = Some(why.to_owned());
             }
@@ -123,12 +224,16 @@ impl Built<'_> {
                 }
             }
         }
-        ended
+        Ok(ended)
     }
 
     /// The tags that the build may have moved, with what they pointed at before, if that is known,
-    /// and now.
-    fn look(&self, registries: &Registries) -> Vec<(String, Option<Digest>, Digest)> {
+    /// and now; and whether one of them is not there.
+    ///
+    /// # Errors
+    ///
+    /// Why one of them is not known yet.
+    fn look(&self, registries: &Registries) -> Result<(Vec<Tagged>, bool), String> {
         let mut questions = Vec::new();
         for (tag, known) in self.tags(registries) {
             let reference = Reference::parse(&format!("{}:{tag}", self.enrolment.repository));
@@ -145,43 +250,39 @@ impl Built<'_> {
         let (tags, questions): (Vec<String>, Vec<Question>) = questions.into_iter().unzip();
         let answers = registries.digests_of(&questions, &|| ());
         let known = questions.into_iter().map(|question| question.known);
-        let answers = tags.into_iter().zip(known).zip(answers);
-        answers
-            .filter_map(|((tag, known), answer)| match answer {
-                Ok(digest) => Some((tag, known, digest)),
+        let (mut found, mut missing) = (Vec::new(), false);
+        for ((tag, known), answer) in tags.into_iter().zip(known).zip(answers) {
+            match answer {
+                Ok(digest) => found.push((tag, known, digest)),
+                Err(error) if error.may_pass() => {
+                    return Err(format!("{error}; {}", error.remedy()));
+                }
                 Err(error) => {
+                    missing |= !matches!(error, RegistryError::Denied { .. });
                     let image = &self.enrolment.name;
                     tracing::info!(%image, tag, %error, "the tag cannot be looked at");
-                    None
                 }
-            })
-            .collect()
+            }
+        }
+        Ok((found, missing))
     }
 
     /// The tags that the build may have moved, with what they are known to have pointed at: those
     /// that others follow, that of the last build, `latest`, and what a Warehouse would take.
     fn tags(&self, registries: &Registries) -> Vec<(String, Option<Digest>)> {
         let name = self.enrolment.name.as_str();
-        let Some(Stored { state, .. }) = self.fleet.images.get(name) else {
+        let Some(stored @ Stored { state, .. }) = self.fleet.images.get(name) else {
             return Vec::new();
         };
         let choice = Choice::of(self.enrolment, Some(state)).ok();
         let only = choice.as_ref().and_then(Choice::only);
-        let mut tags: Vec<String> = (self.fleet.own_tags().into_iter())
-            .filter(|own| own.image == name && own.reference.tag().is_some())
-            .map(|own| own.tag)
-            .collect();
-        tags.extend(state.current_version.clone());
-        tags.extend(only.map(str::to_owned));
-        tags.push("latest".to_owned());
+        let tags = fixed_tags(self.enrolment, stored, self.fleet);
         let built = state.current_digest.as_deref();
         let built = built.and_then(|digest| Digest::parse(digest).ok());
         let mut found: Vec<(String, Option<Digest>)> = Vec::new();
         for tag in tags {
-            if found.iter().all(|(known, _)| *known != tag) {
-                let before = self.seen_before(&tag).or_else(|| built.clone());
-                found.push((tag, before));
-            }
+            let before = self.seen_before(&tag).or_else(|| built.clone());
+            found.push((tag, before));
         }
         if only.is_none()
             && let Some(newest) = choice.and_then(|choice| self.newest(registries, &choice))
@@ -220,7 +321,10 @@ impl Built<'_> {
                 let base = self.fleet.bases.get(name)?;
                 base.state.current_digest.clone()
             });
-            (said != cause.to && Some(said) != current.as_deref()).then(|| {
+            // What had to settle is what was vetted, and nothing newer.
+            let settled = self.enrolment.digest_selection == DigestSelection::Settled;
+            let newer = !settled && Some(said) == current.as_deref();
+            (said != cause.to && !newer).then(|| {
                 format!(
                     "it stands on {said} of {}, not on {}",
                     base.familiar(),
@@ -229,10 +333,20 @@ impl Built<'_> {
             })
         })
     }
-    /// What a tag was seen to point at the last time.
+    /// What a tag was seen to point at the last time before the rebuild was asked for: who observes
+    /// may have seen since what it pushed.
     fn seen_before(&self, tag: &str) -> Option<Digest> {
+        if let Some(before) = self.rebuild.before.get(tag) {
+            return Digest::parse(before).ok();
+        }
         let stored = self.fleet.images.get(self.enrolment.name.as_str())?;
-        let seen = seen_tags(&stored.rest).remove(tag)?.pop()?;
-        Digest::parse(&seen.digest).ok()
+        let requested: Timestamp = self.rebuild.requested_at.parse().ok()?;
+        let seen = seen_tags(&stored.rest).remove(tag)?;
+        let before = seen.into_iter().rev().find(|seen| {
+            let first: Option<Timestamp> =
+                seen.first_seen.as_deref().and_then(|at| at.parse().ok());
+            first.is_none_or(|first| first <= requested)
+        });
+        Digest::parse(&before?.digest).ok()
     }
 }

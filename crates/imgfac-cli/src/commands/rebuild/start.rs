@@ -3,6 +3,7 @@
 //! A run that is killed leaves an attempt that is recorded and not confirmed. The next run looks for
 //! it at CI before anything else is decided, so no crash makes a rebuild happen twice.
 
+use std::collections::BTreeMap;
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::time::{Duration, Instant};
 
@@ -18,6 +19,7 @@ use imgfac_state::{
 use super::emergency;
 use super::follow::{Followed, News, Outcome, Told};
 use super::plan::{ours, plan, to_time};
+use super::proof;
 use super::shown::Shown;
 use super::which::{MANUAL, Which};
 use crate::clock::ProgramClock;
@@ -42,6 +44,8 @@ pub(super) struct Begin<'a> {
     pub(super) followed: Followed,
     /// [`Rebuild::ticket`] of this run.
     pub(super) ticket: String,
+    /// [`Rebuild::before`] of the images that were looked at.
+    pub(super) before: proof::Before,
     pub(super) begun: &'a mut Option<Begun>,
 }
 
@@ -144,6 +148,8 @@ impl Operation for Begin<'_> {
         let chosen = self
             .which
             .choose(self.ci, configuration, &fleet, &plan, self.shown.is_some());
+        let wanted = chosen.wanted.iter().map(|(decision, _)| &decision.name);
+        proof::look_before(configuration, &fleet, wanted, &mut self.before);
         let request = |(decision, reason): &(Decision, &str), fleet: &Fleet| {
             let enrolled = &configuration.images[&decision.name];
             Some(Request {
@@ -151,6 +157,7 @@ impl Operation for Begin<'_> {
                 source: enrolled.enrolment.source.clone()?,
                 rebuild: Rebuild {
                     ticket: self.ticket.clone(),
+                    before: self.before.get(&decision.name).cloned().unwrap_or_default(),
                     ..rebuild(decision, reason, fleet, &text)
                 },
             })
@@ -245,6 +252,7 @@ fn rebuild(decision: &Decision, reason: &str, fleet: &Fleet, now: &str) -> Rebui
         bases: bases
             .map(|(base, digest)| (base.to_string(), digest.to_string()))
             .collect(),
+        before: BTreeMap::new(),
         causes: (decision.causes.iter())
             .map(|cause| RebuildCause {
                 base: cause.base.to_string(),
@@ -309,7 +317,7 @@ pub(super) fn send(ci: &Ci, begun: &Begun, progress: &dyn Fn()) -> Vec<Answer> {
         };
         let (why, remedy) = (error.to_string(), error.remedy());
         match error {
-            CiError::Limited { .. } => Answer::PutOff {
+            CiError::Limited { .. } | CiError::Unreachable { .. } => Answer::PutOff {
                 why,
                 remedy: again(remedy),
             },
@@ -323,7 +331,7 @@ pub(super) fn send(ci: &Ci, begun: &Begun, progress: &dyn Fn()) -> Vec<Answer> {
 /// Second half: what CI said.
 pub(super) struct Confirm<'a> {
     pub(super) publish: &'a PublishArgs,
-    pub(super) answers: Vec<(Attempt, &'a Answer)>,
+    pub(super) answers: Vec<(&'a Request, &'a Answer)>,
 }
 
 impl Operation for Confirm<'_> {
@@ -346,7 +354,12 @@ impl Operation for Confirm<'_> {
         let mut fleet = factory.fleet()?;
         let now = Context::now()?;
         let mut changes = Vec::new();
-        for (attempt, answer) in &self.answers {
+        for (request, answer) in &self.answers {
+            let attempt = &request.attempt();
+            // What was asked for stays on record, even if somebody has set the branch back since.
+            if !(fleet.has_attempt(attempt) || matches!(answer, Answer::PutOff { .. })) {
+                changes.extend(fleet.rebuild_requested(&attempt.image, &request.rebuild));
+            }
             let change = match answer {
                 Answer::Started(run) => {
                     let url = run.as_ref().and_then(|run| run.url.as_deref());
@@ -362,7 +375,7 @@ impl Operation for Confirm<'_> {
                     fleet.rebuild_ended(attempt, &end)
                 }
                 Answer::PutOff { why, .. } => fleet.rebuild_withdrawn(attempt, why),
-                Answer::Unclear { .. } => None,
+                Answer::Unclear { why, .. } => fleet.rebuild_unclear(attempt, why),
             };
             changes.extend(change);
         }
@@ -416,6 +429,7 @@ pub(super) fn follow(
             shown: None,
             followed: Followed::default(),
             ticket: ticket(),
+            before: proof::Before::new(),
             begun: &mut begun,
         };
         operation::run(context, begin)?;

@@ -4,10 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use imgfac_model::ImageName;
 use imgfac_providers::ci::{Ci, CiError};
-use imgfac_rebuild::{Block, Decision, Plan, Status};
+use imgfac_rebuild::{Block, Decision, Plan, Room, Status};
 use imgfac_state::{AskedEmergency, Configuration, Fleet};
 
 use super::plan::plan_without;
+use crate::rebuild_fleet;
 
 /// The reason of a rebuild that only a person wanted.
 pub(super) const MANUAL: &str = "manual";
@@ -67,6 +68,9 @@ impl Which<'_> {
             }
         }
         chosen.refused = refused;
+        if let Which::Named(_) = self {
+            keep_within_caps(configuration, fleet, plan, &mut chosen);
+        }
         if !(unready.is_empty() || shown) {
             let without = plan_without(configuration, fleet, plan.now, |it| !is_ready(it));
             let (wanted, refused) = self.wanted(&without);
@@ -94,15 +98,21 @@ impl Which<'_> {
                         let why = format!("{name} has no source, so others build it.");
                         return Some((name.clone(), why));
                     };
-                    let is_due = matches!(decision.status, Status::Due { .. });
-                    (!is_due).then(|| (name.clone(), told(plan, name)))
+                    // It follows as soon as its parents are rebuilt: the emergency stays until then.
+                    let goes_well = match &decision.status {
+                        Status::Due { .. } => true,
+                        Status::Blocked(Block::Parents(_)) => decision.emergency.is_some(),
+                        _ => false,
+                    };
+                    (!goes_well).then(|| (name.clone(), told(plan, name)))
                 });
                 (due(&|name| images.contains(name)), refused.collect())
             }
             Which::Named(names) => {
                 let mut wanted = Vec::new();
                 let mut refused = Vec::new();
-                for decision in names.iter().filter_map(|name| plan.image(name)) {
+                let names: BTreeSet<&String> = names.iter().collect();
+                for decision in names.into_iter().filter_map(|name| plan.image(name)) {
                     let reason = match &decision.status {
                         Status::Due { .. } => decision.status.reason(),
                         Status::UpToDate(_)
@@ -127,6 +137,31 @@ impl Which<'_> {
             }
         }
     }
+}
+
+/// Refuses what the caps have no room for: the plan has room for what is due only.
+fn keep_within_caps(
+    configuration: &Configuration,
+    state: &Fleet,
+    plan: &Plan,
+    chosen: &mut Chosen,
+) {
+    let fleet = rebuild_fleet::fleet(configuration, state);
+    let policy = rebuild_fleet::policy(&configuration.settings.rebuilds);
+    let mut room = Room::beside(&fleet, &policy, plan);
+    chosen.wanted.retain(|(decision, _)| {
+        let Some(image) = fleet.images.get(&decision.name) else {
+            return true;
+        };
+        match room.take(image) {
+            Ok(()) => true,
+            Err(cap) => {
+                let why = format!("{}: {cap}.", decision.name);
+                chosen.refused.push((decision.name.clone(), why));
+                false
+            }
+        }
+    });
 }
 
 /// The verdict about an image, in one sentence.
