@@ -443,7 +443,7 @@ fn job(replaced: &str) -> Vec<&str> {
 fn the_job_records_its_build_without_a_checkout() {
     let sandbox = sandbox();
     state_repository(&sandbox);
-    let base = "fullImage: docker.io/library/node:22\ncurrentDigest: sha256:n22\n";
+    let base = "fullImage: docker.io/library/node:22\ncurrentDigest: sha256:2222222222222222222222222222222222222222222222222222222222222222\n";
     sandbox.push_files(
         "acme/state",
         "main",
@@ -470,7 +470,7 @@ fn the_job_records_its_build_without_a_checkout() {
     currentDigest: sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa
     lastBuilt: "2026-11-23T12:00:00Z"
     builtOn:
-      node-22: sha256:n22
+      node-22: sha256:2222222222222222222222222222222222222222222222222222222222222222
     "#);
     // Kargo tries again: the same build is no news.
     assert!(run(&sandbox, &job("")).contains("Nothing changed"));

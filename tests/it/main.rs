@@ -10,6 +10,7 @@ mod archive;
 mod check;
 mod ci;
 mod cluster;
+mod damage;
 mod deps;
 mod disk;
 mod example;

@@ -78,7 +78,8 @@ impl<F: Files> Factory<F> {
 
     /// Reads the state of the fleet.
     pub(crate) fn fleet(&self) -> Result<Fleet, CliError> {
-        let fleet = Fleet::read(&self.store)?;
+        let now = Context::now()?.parse().map_err(CliError::failed)?;
+        let fleet = Fleet::read_at(&self.store, now)?;
         tracing::info!(
             images = fleet.images.len(),
             bases = fleet.bases.len(),

@@ -95,6 +95,10 @@ fn image(
         pending_since: pending.get(key).and_then(|since| time(since)),
     };
     for name in &state.base_images {
+        // What its tag was seen to point at is in the file.
+        if let Some(file) = fleet.unreadable_base(name.as_str()) {
+            image.unknown = Some(format!("{} cannot be used", file.path));
+        }
         if let Some(stored) = fleet.bases.get(name) {
             let reference = &stored.state.reference;
             let base = base(reference, name.as_str(), None);

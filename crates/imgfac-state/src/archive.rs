@@ -88,9 +88,9 @@ impl Archived {
             reason,
         };
         let state = if path.starts_with(IMAGES) {
-            read_image(bytes).map(|stored| ArchivedState::Image(Box::new(stored)))
+            read_image(bytes, None).map(|stored| ArchivedState::Image(Box::new(stored)))
         } else {
-            read_base(bytes).map(|stored| ArchivedState::Base(Box::new(stored)))
+            read_base(bytes, None).map(|stored| ArchivedState::Base(Box::new(stored)))
         };
         let state = state.map_err(|problem| unusable(problem.reason))?;
         let document =

@@ -3,10 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use imgfac_model::{BaseName, BaseState, Diagnostic, FileId, ImageState, Reference, SourceFiles};
+use jiff::Timestamp;
 use rayon::prelude::*;
 
 use crate::archive::{self, Recalled};
 use crate::confined::ReadError;
+use crate::doubt::Doubt;
 use crate::emit;
 use crate::store::{FileChange, Files};
 use crate::stored::{Stored, Unusable, read_base, read_image, salvage_base};
@@ -77,6 +79,20 @@ impl Fleet {
     /// # Errors
     /// When a folder cannot be listed, or a file leads outside the factory directory.
     pub fn read(store: &dyn Files) -> Result<Self, ReadError> {
+        Self::read_with(store, None)
+    }
+
+    /// As [`Fleet::read`], for a program that decides: a file whose digests, times and outcomes of
+    /// rebuilds are none, or whose times are in the future, cannot be used either. Clocks may differ
+    /// by an hour.
+    ///
+    /// # Errors
+    /// As [`Fleet::read`].
+    pub fn read_at(store: &dyn Files, now: Timestamp) -> Result<Self, ReadError> {
+        Self::read_with(store, Some(Doubt::at(now)))
+    }
+
+    fn read_with(store: &dyn Files, doubt: Option<Doubt>) -> Result<Self, ReadError> {
         let mut paths = Vec::new();
         for folder in [IMAGES, BASES] {
             for name in store.yaml_files(folder)? {
@@ -85,7 +101,7 @@ impl Fleet {
         }
         let parsed: Vec<(String, Option<String>, Parsed)> = paths
             .into_par_iter()
-            .map(|(folder, name)| parse(store, folder, &name))
+            .map(|(folder, name)| parse(store, folder, &name, doubt))
             .collect();
         let mut fleet = Self {
             told: Told::read(store)?,
@@ -234,7 +250,12 @@ pub(crate) fn base_path(name: &str) -> String {
     format!("{BASES}/{name}.yaml")
 }
 
-fn parse(store: &dyn Files, folder: &str, name: &str) -> (String, Option<String>, Parsed) {
+fn parse(
+    store: &dyn Files,
+    folder: &str,
+    name: &str,
+    doubt: Option<Doubt>,
+) -> (String, Option<String>, Parsed) {
     let path = format!("{folder}/{name}");
     let stem = name.strip_suffix(".yaml").unwrap_or(name).to_owned();
     let unusable = |reason: String| Unusable { reason, span: 0..0 };
@@ -256,14 +277,16 @@ fn parse(store: &dyn Files, folder: &str, name: &str) -> (String, Option<String>
             bytes
                 .as_ref()
                 .map_err(Clone::clone)
-                .and_then(|bytes| read_image(bytes)),
+                .and_then(|bytes| read_image(bytes, doubt)),
         )
     } else {
         match BaseName::new(&stem) {
             Ok(name) => Parsed::Base(
                 name,
                 match bytes.as_ref() {
-                    Ok(bytes) => read_base(bytes).map_err(|problem| (salvage_base(bytes), problem)),
+                    Ok(bytes) => {
+                        read_base(bytes, doubt).map_err(|problem| (salvage_base(bytes), problem))
+                    }
                     Err(problem) => Err((None, problem.clone())),
                 },
             ),

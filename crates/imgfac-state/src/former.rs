@@ -61,7 +61,7 @@ fn named(item: &Value) -> Option<&str> {
 pub(crate) fn images(rest: &Fields) -> Vec<(String, Stored<ImageState>)> {
     let read = |item: &Value| {
         let name = named(item)?.to_owned();
-        Some((name, read_image(text(item).as_bytes()).ok()?))
+        Some((name, read_image(text(item).as_bytes(), None).ok()?))
     };
     items(rest, IMAGES).iter().filter_map(read).collect()
 }
@@ -70,7 +70,7 @@ pub(crate) fn images(rest: &Fields) -> Vec<(String, Stored<ImageState>)> {
 pub(crate) fn bases(rest: &Fields) -> Vec<(BaseName, Stored<BaseState>)> {
     let read = |item: &Value| {
         let name = BaseName::new(named(item)?).ok()?;
-        Some((name, read_base(text(item).as_bytes()).ok()?))
+        Some((name, read_base(text(item).as_bytes(), None).ok()?))
     };
     items(rest, BASES).iter().filter_map(read).collect()
 }

@@ -94,7 +94,7 @@ impl Fleet {
         };
         let mut with_it = stored.clone();
         former::put(&mut with_it.rest, former::IMAGES, image);
-        let fits = read_base(emit::base(base, &with_it).as_bytes()).is_ok();
+        let fits = read_base(emit::base(base, &with_it).as_bytes(), None).is_ok();
         if fits {
             *stored = with_it;
         }
@@ -181,7 +181,7 @@ impl Fleet {
         };
         let mut with_it = stored.clone();
         former::put(&mut with_it.rest, former::BASES, base);
-        let fits = read_image(emit::image(image.as_str(), &with_it).as_bytes()).is_ok();
+        let fits = read_image(emit::image(image.as_str(), &with_it).as_bytes(), None).is_ok();
         if fits {
             *stored = with_it;
         }

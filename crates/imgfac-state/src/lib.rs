@@ -30,6 +30,7 @@ mod committed;
 mod configuration;
 mod confined;
 mod decode;
+mod doubt;
 mod emergency;
 mod emit;
 mod enrolment;

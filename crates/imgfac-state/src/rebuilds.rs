@@ -73,7 +73,7 @@ mod tests {
             ("{outcome: success, durationSeconds: 60}", None),
         ] {
             let text = format!("name: a\nrebuildHistory: {history}\n");
-            let stored = read_image(text.as_bytes()).unwrap();
+            let stored = read_image(text.as_bytes(), None).unwrap();
             assert_eq!(usual_build_seconds(&stored.rest), expected, "{history}");
         }
     }

@@ -16,7 +16,7 @@ use crate::stored::{Fields, Stored};
 use crate::tags::seen_tags;
 
 /// The field of an image that has its rebuilds.
-const HISTORY: &str = "rebuildHistory";
+pub(crate) const HISTORY: &str = "rebuildHistory";
 
 /// The field of an image that says since when it lacks updates whose digests are not kept.
 pub(crate) const PENDING: &str = "pendingRebuild";
@@ -99,6 +99,12 @@ impl RebuildOutcome {
     }
 
     /// Whether it may still change.
+    /// By the written form; `None` when it is no such word.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        let all = [Self::Requested, Self::Running, Self::Success, Self::Failure];
+        all.into_iter().find(|outcome| outcome.as_str() == text)
+    }
+
     #[must_use]
     pub fn is_open(self) -> bool {
         matches!(self, Self::Requested | Self::Running)
@@ -243,12 +249,7 @@ fn rebuild(item: &Value) -> Option<Rebuild> {
         causes: causes.iter().filter_map(cause).collect(),
         run: text("run"),
         url: text("url"),
-        outcome: match text("outcome")?.as_str() {
-            "requested" => RebuildOutcome::Requested,
-            "running" => RebuildOutcome::Running,
-            "success" => RebuildOutcome::Success,
-            _ => RebuildOutcome::Failure,
-        },
+        outcome: RebuildOutcome::parse(&text("outcome")?)?,
         ended_at: text("endedAt"),
         digest: text("digest"),
         problem: text("problem"),

@@ -7,6 +7,7 @@ use imgfac_model::{
 };
 use imgfac_yaml::{Node, Value};
 
+use crate::doubt::Doubt;
 use crate::lifecycle;
 
 /// The content of a state file.
@@ -134,11 +135,17 @@ impl Unusable {
 ///
 /// # Errors
 /// When the text is not a mapping, or a field that the program works with has another shape: a
-/// rewrite would lose what was meant.
-pub(crate) fn read_image(text: &[u8]) -> Result<Stored<ImageState>, Unusable> {
+/// rewrite would lose what was meant. And when there is doubt about a value.
+pub(crate) fn read_image(
+    text: &[u8],
+    doubt: Option<Doubt>,
+) -> Result<Stored<ImageState>, Unusable> {
     let mut state = ImageState::default();
     let mut rest = Fields::default();
     for_each_field(text, |key, node| {
+        if let Some(doubt) = doubt {
+            doubt.image_field(key, node)?;
+        }
         match key {
             // The file's name is the image's name.
             "name" => {}
@@ -196,13 +203,16 @@ const DERIVED: &[&str] = &[
 ///
 /// # Errors
 /// As [`read_image`], and when the file does not say which image it is about.
-pub(crate) fn read_base(text: &[u8]) -> Result<Stored<BaseState>, Unusable> {
+pub(crate) fn read_base(text: &[u8], doubt: Option<Doubt>) -> Result<Stored<BaseState>, Unusable> {
     let mut full_image = None;
     let mut parts: BTreeMap<String, String> = BTreeMap::new();
     let (mut first_discovered, mut last_checked, mut current_digest) = (None, None, None);
     let (mut last_updated, mut previous_digest) = (None, None);
     let mut rest = Fields::default();
     for_each_field(text, |key, node| {
+        if let Some(doubt) = doubt {
+            doubt.base_field(key, node)?;
+        }
         match key {
             "fullImage" => full_image = Some(reference(node)?),
             "firstDiscovered" => first_discovered = text_or_null(key, node)?,
