@@ -70,6 +70,8 @@ impl Configuration {
     pub fn from_texts(texts: impl IntoIterator<Item = (String, Vec<u8>)>) -> Self {
         let mut configuration = Self::default();
         let mut names = BTreeMap::new();
+        let mut settled = None;
+        let mut not_told = 0;
         for (name, bytes) in texts {
             // Texts are shown around mistakes, and the mistake may be a password in an address.
             let file = configuration
@@ -80,6 +82,9 @@ impl Configuration {
             };
             let mut decoder = Decoder::new(file, &mut configuration.diagnostics);
             if name == "imgfac.yaml" {
+                let defaults = document.root.get("defaults");
+                let node = defaults.and_then(|node| node.get("digestSelection"));
+                settled = node.map(|node| decoder.span(node.span.clone()));
                 configuration.settings = settings::read(&document.root, &mut decoder);
                 for range in decoder.hidden {
                     configuration.files.hide(file, range);
@@ -91,8 +96,15 @@ impl Configuration {
                     &mut decoder,
                     &configuration.settings.defaults,
                 );
+                not_told += entries.iter().filter(|entry| entry.not_told).count();
                 configuration.enrol(entries, &mut names);
             }
+        }
+        if let (Some(at), 1..) = (settled, not_told) {
+            let label =
+                format!("images whose builds are not told which digests those are: {not_told}");
+            let warning = enrolment::settled_in_vain(at, label);
+            configuration.diagnostics.push(warning);
         }
         configuration.repositories_are_distinct();
         configuration.diagnostics.sort_by_key(|diagnostic| {
@@ -162,7 +174,7 @@ impl Configuration {
     }
 
     fn enrol(&mut self, entries: Vec<Entry>, names: &mut BTreeMap<ImageName, Span>) {
-        for Entry { name, enrolled } in entries {
+        for Entry { name, enrolled, .. } in entries {
             let Some((name, at)) = name else { continue };
             if let Some(first) = names.get(&name) {
                 self.diagnostics.push(

@@ -73,6 +73,8 @@ pub(crate) struct Entry {
     pub(crate) name: Option<(ImageName, Span)>,
     /// The entry, if nothing is wrong with it.
     pub(crate) enrolled: Option<Enrolled>,
+    /// Whether it wants settled digests by default, and its build is not told which those are.
+    pub(crate) not_told: bool,
 }
 
 /// Reads the entries of one file, reporting every mistake.
@@ -117,6 +119,19 @@ fn entry(node: &Node, decoder: &mut Decoder<'_>, defaults: &Defaults) -> Option<
     let digest_selection = fields
         .choice(decoder, "digestSelection", DigestSelection::ALL)
         .unwrap_or(defaults.digest_selection);
+    let not_told = source.as_ref().is_some_and(|source| {
+        digest_selection == DigestSelection::Settled
+            && source.provider != Provider::Webhook
+            && !source.cause_inputs
+    });
+    let own = fields.get("digestSelection").is_some();
+    if let (true, true, Some(at)) = (not_told, own, fields.key_span("digestSelection")) {
+        let span = decoder.span(at);
+        decoder.push(settled_in_vain(
+            span,
+            "its build is not told which digests those are",
+        ));
+    }
     let delay_clock = fields
         .choice(decoder, "delayClock", DelayClock::ALL)
         .unwrap_or(defaults.delay_clock);
@@ -169,7 +184,19 @@ fn entry(node: &Node, decoder: &mut Decoder<'_>, defaults: &Defaults) -> Option<
         }),
         _ => None,
     };
-    Some(Entry { name, enrolled })
+    Some(Entry {
+        name,
+        enrolled,
+        not_told: not_told && !own,
+    })
+}
+
+/// That nobody is told which digests settled.
+pub(crate) fn settled_in_vain(at: Span, label: impl Into<String>) -> Diagnostic {
+    let message = "\"digestSelection: settled\" is not heeded without \"causeInputs: true\"";
+    Diagnostic::warning(Code::UnusedKey, message, at, label).with_help(
+        "set causeInputs: true in source, and let the build stand on the digests of imgfac_bases (docs/kargo.md)",
+    )
 }
 
 /// The predecessor also took an entry's keys below `enrollment`; those of the entry itself win.

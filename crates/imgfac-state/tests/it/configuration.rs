@@ -213,6 +213,37 @@ fn what_only_one_provider_uses_is_said() {
 }
 
 #[test]
+fn settled_digests_are_for_builds_that_are_told_them() {
+    let entry = |name: &str, keys: &str, source: &str| {
+        format!("- {{name: {name}, repository: x/{name}, {keys}source: {{repo: x/y, {source}}}}}\n")
+    };
+    let own = "digestSelection: settled, ";
+    let list = [
+        entry("a", own, ""),
+        entry("b", own, "provider: gitlab"),
+        entry("c", own, "causeInputs: true"),
+        entry(
+            "d",
+            own,
+            "provider: webhook, url: 'https://ci.example.com/'",
+        ),
+        entry("e", "digestSelection: newest, ", ""),
+        entry("f", "", ""),
+        entry("g", "", "causeInputs: true"),
+        entry("h", "", ""),
+    ]
+    .concat();
+    let settings = "defaults: {digestSelection: settled}\n";
+    assert_snapshot!(check(&[("imgfac.yaml", settings), ("images.yaml", &list)]), @r#"
+    imgfac.yaml:1:29 unused-key "digestSelection: settled" is not heeded without "causeInputs: true" | images whose builds are not told which digests those are: 2 | help: set causeInputs: true in source, and let the build stand on the digests of imgfac_bases (docs/kargo.md)
+    images.yaml:1:30 unused-key "digestSelection: settled" is not heeded without "causeInputs: true" | its build is not told which digests those are | help: set causeInputs: true in source, and let the build stand on the digests of imgfac_bases (docs/kargo.md)
+    images.yaml:2:30 unused-key "digestSelection: settled" is not heeded without "causeInputs: true" | its build is not told which digests those are | help: set causeInputs: true in source, and let the build stand on the digests of imgfac_bases (docs/kargo.md)
+    images: a b c d e f g h
+    "#);
+    assert_snapshot!(images(&list[list.find("- {name: e").unwrap()..]), @"images: e f g h");
+}
+
+#[test]
 fn selection_is_checked() {
     assert_snapshot!(images("\
 - name: a
