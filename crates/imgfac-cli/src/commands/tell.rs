@@ -212,13 +212,24 @@ fn events<F: Files>(
 /// What the attempts at an image are worth telling: one that runs, and failures since the last that
 /// went well.
 fn of_rebuilds(image: &str, rebuilds: &[Rebuild], now: &str) -> Vec<Event> {
-    let attempt = |at: usize| {
-        let this = &rebuilds[at];
-        let same = rebuilds[..=at].iter();
-        let number = same.filter(|it| it.identity == this.identity).count();
+    let of_the_same = |attempts: &[Rebuild], identity: &str| {
+        let number = attempts.iter().filter(|it| it.identity == identity).count();
         u32::try_from(number).unwrap_or(u32::MAX)
     };
-    let told = |event: Event, it: &Rebuild| Event {
+    // The key of an event has the number over all that is known: one that was told before a success
+    // is another one than the first after it.
+    let attempt = |at: usize| of_the_same(&rebuilds[..=at], &rebuilds[at].identity);
+    // People are told which one in a row it is.
+    let in_a_row = |at: usize| {
+        let mut before = rebuilds[..at].iter();
+        let well = before.rposition(|it| it.outcome == RebuildOutcome::Success);
+        of_the_same(
+            &rebuilds[well.map_or(0, |well| well + 1)..=at],
+            &rebuilds[at].identity,
+        )
+    };
+    let told = |event: Event, it: &Rebuild, at: usize| Event {
+        attempt: event.attempt.map(|_| in_a_row(at)),
         reason: Some(it.reason.clone()),
         run: it.url.clone(),
         causes: it.causes.iter().map(cause).collect(),
@@ -231,7 +242,7 @@ fn of_rebuilds(image: &str, rebuilds: &[Rebuild], now: &str) -> Vec<Event> {
             RebuildOutcome::Requested => {}
             RebuildOutcome::Running => {
                 let event = Event::started(image, &it.identity, attempt(at), now);
-                events.push(told(event, it));
+                events.push(told(event, it, at));
             }
             RebuildOutcome::Failure => failed.push(at),
             RebuildOutcome::Success => failed.clear(),
@@ -240,13 +251,14 @@ fn of_rebuilds(image: &str, rebuilds: &[Rebuild], now: &str) -> Vec<Event> {
     for at in &failed {
         let it = &rebuilds[*at];
         let event = Event::failed(image, &it.identity, attempt(*at), now);
-        events.push(failure(told(event, it), it));
+        events.push(failure(told(event, it, *at), it));
     }
     if let [first, _, _, ..] = failed.as_slice() {
-        let (first, last) = (&rebuilds[*first], &rebuilds[failed[failed.len() - 1]]);
+        let at = failed[failed.len() - 1];
+        let (first, last) = (&rebuilds[*first], &rebuilds[at]);
         let since = first.ended_at.as_deref().unwrap_or(&first.requested_at);
         let event = Event::three_strikes(image, since, now);
-        events.push(failure(told(event, last), last));
+        events.push(failure(told(event, last, at), last));
     }
     events
 }
@@ -297,4 +309,57 @@ fn silent_registries(fleet: &Fleet) -> Vec<(String, Timestamp)> {
     silent
         .filter_map(|(registry, since)| Some((registry, since?)))
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rebuild((at, (identity, outcome)): (usize, (&str, RebuildOutcome))) -> Rebuild {
+        Rebuild {
+            identity: identity.to_owned(),
+            reason: "retry".to_owned(),
+            requested_at: format!("2026-11-{:02}T00:00:00Z", at + 1),
+            ticket: String::new(),
+            source_commit: None,
+            bases: BTreeMap::new(),
+            causes: Vec::new(),
+            run: None,
+            url: None,
+            outcome,
+            ended_at: None,
+            digest: None,
+            problem: None,
+        }
+    }
+
+    /// The kind, the attempt and the key of each event.
+    fn told(outcomes: &[(&str, RebuildOutcome)]) -> Vec<String> {
+        let rebuilds: Vec<Rebuild> = outcomes.iter().copied().enumerate().map(rebuild).collect();
+        let events = of_rebuilds("web", &rebuilds, "2026-12-01T00:00:00Z").into_iter();
+        let told = events.filter_map(|it| Some(format!("{} {}", it.key(), it.attempt?)));
+        told.collect()
+    }
+
+    #[test]
+    fn people_are_told_which_attempt_in_a_row_it_is() {
+        use RebuildOutcome::{Failure, Running, Success};
+        let rebuilds = [
+            ("a", Failure),
+            ("a", Failure),
+            ("b", Success),
+            ("a", Failure),
+            ("b", Failure),
+            ("a", Running),
+        ];
+        assert_eq!(
+            told(&rebuilds[..2]),
+            ["failed/web/a/1 1", "failed/web/a/2 2"]
+        );
+        // What was told before the success is not taken for what failed after it.
+        assert_eq!(
+            told(&rebuilds),
+            ["started/web/a/4 2", "failed/web/a/3 1", "failed/web/b/2 1"]
+        );
+    }
 }

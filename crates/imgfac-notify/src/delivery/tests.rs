@@ -230,7 +230,7 @@ fn people_choose_the_words() {
           "type": "section",
           "text": {
             "type": "mrkdwn",
-            "text": "*<!here> web*\n&lt;!channel&gt; *boo* {failed}\n<https://github.com/acme/shop/actions/runs/1?a=1&amp;b=2>",
+            "text": "*<!here> web*\n&lt;!channel&gt; ∗boo∗ {failed}\n<https://github.com/acme/shop/actions/runs/1?a=1&amp;b=2>",
             "verbatim": true
           }
         }

@@ -81,6 +81,13 @@ impl Receiver {
             request = request.header(SIGNATURE, signature(secret, body.as_bytes()));
         }
         let answer = request.send().map_err(|error| {
+            // It may have been heard: who does not answer would be told three times.
+            if error.is_timeout() {
+                return Failure::Final(NotifyError::Unreachable {
+                    host: self.host.clone(),
+                    reason: "it does not answer in time".into(),
+                });
+            }
             let reason = chain(&error);
             // A certificate that is not trusted now will not be trusted in a second.
             let hopeless = reason.contains("certificate") || error.is_builder();

@@ -244,6 +244,28 @@ fn a_mail_server_that_says_nothing_is_not_waited_for() {
 }
 
 #[test]
+fn a_webhook_that_takes_the_message_and_says_nothing_is_told_once() {
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let host = silent.local_addr().unwrap().to_string();
+    let target = webhook("ops", &format!("http://{host}/"), None);
+    let deliveries = [Delivery {
+        target: &target,
+        messages: vec![Message::test(&target)],
+    }];
+    let options = NotifyOptions {
+        timeout: Duration::from_millis(200),
+        ..NotifyOptions::default()
+    };
+    let [delivered] = send_all(&deliveries, &options).try_into().unwrap();
+    let reason = "it does not answer in time".to_owned();
+    let expected = NotifyError::Unreachable { host, reason };
+    assert_eq!(delivered.error, Some(expected));
+    silent.set_nonblocking(true).unwrap();
+    let connections = std::iter::from_fn(|| silent.accept().ok()).count();
+    assert_eq!(connections, 1);
+}
+
+#[test]
 fn a_secret_address_is_only_used_with_encryption() {
     for (address, safe) in [
         ("http://hooks.example.com/hunter2", false),
