@@ -410,6 +410,28 @@ fn a_folder_that_cannot_be_written_is_asked_nothing_for() {
 }
 
 #[test]
+fn a_plan_is_no_pipe_and_no_device() {
+    let plant = due(false, By::GitHub);
+    let pipe = plant.sandbox.path().join("pipe");
+    assert!(
+        Command::new("mkfifo")
+            .arg(&pipe)
+            .status()
+            .unwrap()
+            .success()
+    );
+    for file in ["pipe", "/dev/zero"] {
+        let outcome = plant.run(&["rebuild", "--due", "--plan-file", file]);
+        assert_eq!(outcome.code, 1, "{outcome}");
+        assert!(
+            outcome.stderr.contains("this is no regular file"),
+            "{outcome}"
+        );
+    }
+    assert_eq!(number(&plant), 0);
+}
+
+#[test]
 fn whatever_a_server_does_there_is_one_build_in_the_end() {
     let troubles = [
         Trouble::NoDetails,

@@ -1,6 +1,6 @@
 //! The servers that build images, as the environment has them.
 
-use std::fs;
+use std::io;
 use std::sync::Arc;
 
 use imgfac_providers::Secret;
@@ -8,6 +8,7 @@ use imgfac_providers::ci::{Ci, CiSettings, GitHubIdentity, GitHubServer, GitLabS
 
 use crate::clock::ProgramClock;
 use crate::error::CliError;
+use crate::files::read_regular;
 use crate::git::{first, host_of, variable};
 
 /// CI with the tokens of the environment.
@@ -67,6 +68,9 @@ pub(crate) fn from_environment() -> Result<Ci, CliError> {
     Ci::new(settings).map_err(|error| CliError::failed(&error).with_hint(error.remedy()))
 }
 
+/// A key is a few thousand bytes.
+const KEY_LIMIT: u64 = 1 << 20;
+
 /// The GitHub App that asks, if there is one.
 fn app() -> Result<Option<GitHubIdentity>, CliError> {
     let (id, key) = match (
@@ -89,11 +93,13 @@ fn app() -> Result<Option<GitHubIdentity>, CliError> {
     };
     let key = match key.contains("PRIVATE KEY") {
         true => key,
-        false => fs::read_to_string(&key).map_err(|error| {
-            CliError::failed(format!(
-                "the file of IMGFAC_GITHUB_APP_PRIVATE_KEY cannot be read: {error}"
-            ))
-        })?,
+        false => read_regular(key.as_ref(), KEY_LIMIT)
+            .and_then(|bytes| String::from_utf8(bytes).map_err(io::Error::other))
+            .map_err(|error| {
+                CliError::failed(format!(
+                    "the file of IMGFAC_GITHUB_APP_PRIVATE_KEY cannot be read: {error}"
+                ))
+            })?,
     };
     let installation = variable("IMGFAC_GITHUB_APP_INSTALLATION_ID");
     Ok(Some(GitHubIdentity::App {

@@ -15,6 +15,7 @@ mod discovery;
 mod error;
 mod external;
 mod factory;
+mod files;
 mod fleet_graph;
 mod git;
 mod published;

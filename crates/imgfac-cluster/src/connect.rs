@@ -244,8 +244,25 @@ async fn from_files(access: &Access) -> Result<(Client, String), ConnectError> {
     Ok((client(config).map_err(unusable)?, place))
 }
 
+/// The largest kubeconfig that is read, in bytes.
+const FILE_LIMIT: u64 = 64 << 20;
+
 /// A file; `None` when it is not there.
 fn read(path: &Path) -> Result<Option<Kubeconfig>, ConnectError> {
+    // A pipe could be waited for, and a device be read, for ever. What cannot be looked at is told below.
+    let refused = match path.metadata() {
+        Ok(data) if !data.is_file() => Some("this is no regular file".to_owned()),
+        Ok(data) if data.len() > FILE_LIMIT => {
+            Some(format!("larger than the limit of {FILE_LIMIT} bytes"))
+        }
+        _ => None,
+    };
+    if let Some(reason) = refused {
+        return Err(ConnectError::Read {
+            path: path.to_owned(),
+            source: std::io::Error::other(reason),
+        });
+    }
     match Kubeconfig::read_from(path) {
         Ok(file) => Ok(Some(file)),
         Err(KubeconfigError::ReadConfig(source, _))

@@ -123,6 +123,19 @@ fn a_file_that_is_no_kubeconfig_is_named_without_its_text() {
 }
 
 #[test]
+#[cfg(unix)]
+fn a_device_without_an_end_is_not_read() {
+    let access = Access {
+        files: vec!["/dev/zero".into()],
+        ..Access::default()
+    };
+    assert_snapshot!(told(&access), @r#"
+    cannot read the kubeconfig /dev/zero: this is no regular file
+    hint: KUBECONFIG should name a file that kubectl can read
+    "#);
+}
+
+#[test]
 fn files_are_merged_and_missing_ones_skipped() {
     let [(_, text)] = one("prod", &token());
     let users = format!(

@@ -1,8 +1,6 @@
 //! A plan that a person saw: only that is done, or nothing.
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::Read as _;
 use std::path::Path;
 
 use imgfac_rebuild::Plan;
@@ -10,6 +8,7 @@ use serde::Deserialize;
 
 use super::plan::ID_SHOWN;
 use crate::error::CliError;
+use crate::files::read_regular;
 use crate::render::clean;
 
 /// What is known of the plan that was seen.
@@ -66,10 +65,7 @@ impl Shown {
             CliError::failed(format!("{name}: {why}"))
                 .with_hint("make it with: imgfac rebuild --plan --format json > FILE")
         };
-        let file = File::open(path).map_err(|error| failed(error.to_string()))?;
-        let mut text = Vec::new();
-        let read = file.take(FILE_LIMIT).read_to_end(&mut text);
-        read.map_err(|error| failed(error.to_string()))?;
+        let text = read_regular(path, FILE_LIMIT).map_err(|error| failed(error.to_string()))?;
         let document: Document = serde_json::from_slice(&text)
             .map_err(|error| failed(format!("this is no plan: {error}")))?;
         // Too little of an identity would be the beginning of any.
