@@ -265,3 +265,20 @@ fn a_completion_script_is_valid() {
         Err(error) => eprintln!("skipped: cannot run bash: {error}"),
     }
 }
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_log_that_cannot_be_written_stops_nothing() {
+    let sandbox = shop();
+    for format in ["text", "json"] {
+        let mut command =
+            sandbox.command(&["-C", "factory", "check", "-vv", "--log-format", format]);
+        let full = std::fs::OpenOptions::new().write(true).open("/dev/full");
+        let outcome = sandbox.run_command(command.stderr(full.unwrap()));
+        assert_eq!(
+            (outcome.code, &*outcome.stdout),
+            (0, "ok: 3 images, no mistakes\n"),
+            "{outcome}"
+        );
+    }
+}

@@ -410,6 +410,24 @@ fn a_folder_that_cannot_be_written_is_asked_nothing_for() {
 }
 
 #[test]
+#[cfg(target_os = "linux")]
+fn builds_that_were_started_are_not_denied_where_the_report_cannot_be_written() {
+    for push in [false, true] {
+        let plant = due(push, By::GitHub);
+        let mut command = plant.command(&["rebuild", "--due"]);
+        let full = std::fs::OpenOptions::new().write(true).open("/dev/full");
+        let outcome = plant.run_command(command.stdout(full.unwrap()));
+        assert_eq!(outcome.code, 3, "{outcome}");
+        let told = "the builds that it has as running were started";
+        assert!(outcome.stderr.contains(told), "{outcome}");
+        assert_eq!(
+            (number(&plant), plant.outcomes("web")),
+            (1, vec!["running".to_owned()])
+        );
+    }
+}
+
+#[test]
 fn a_plan_is_no_pipe_and_no_device() {
     let plant = due(false, By::GitHub);
     let pipe = plant.sandbox.path().join("pipe");

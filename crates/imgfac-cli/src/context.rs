@@ -13,6 +13,8 @@ pub(crate) struct Context<'s> {
     pub(crate) quiet: bool,
     /// Whether a person watches standard error.
     pub(crate) progress: bool,
+    /// Whether something was done that stays, whatever becomes of what is said of it.
+    pub(crate) wrote: bool,
     /// Data.
     pub(crate) out: &'s mut dyn Write,
     /// Everything else.
@@ -26,6 +28,7 @@ impl Context<'_> {
             directory: self.directory.clone(),
             quiet: self.quiet,
             progress: false,
+            wrote: self.wrote,
             out: &mut *self.out,
             err: nowhere,
         }

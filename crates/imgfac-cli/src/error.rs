@@ -16,6 +16,8 @@ pub(crate) struct CliError {
     pub(crate) code: u8,
     /// Whether another run was in the way, which will end.
     pub(crate) busy: bool,
+    /// Whether it was the output alone that failed.
+    pub(crate) output: bool,
 }
 
 impl CliError {
@@ -25,6 +27,7 @@ impl CliError {
             hint: None,
             code: exit::FAILED,
             busy: false,
+            output: false,
         }
     }
 
@@ -34,7 +37,20 @@ impl CliError {
             hint: None,
             code: exit::USAGE,
             busy: false,
+            output: false,
         }
+    }
+
+    /// The same, of a run that did something before: what it did stays.
+    pub(crate) fn after_the_work(mut self) -> Self {
+        if self.output && self.code == exit::FAILED {
+            self.message.push_str(
+                "; it was done all the same: state is written, and the builds that it has as running were started",
+            );
+            self.hint = Some("see it with: imgfac status, or imgfac rebuild".to_owned());
+            self.code = exit::PARTLY;
+        }
+        self
     }
 
     pub(crate) fn with_hint(mut self, hint: impl Into<String>) -> Self {
@@ -114,8 +130,12 @@ impl From<std::io::Error> for CliError {
                 hint: None,
                 code: exit::DONE,
                 busy: false,
+                output: true,
             };
         }
-        Self::failed(format!("cannot write output: {error}"))
+        Self {
+            output: true,
+            ..Self::failed(format!("cannot write output: {error}"))
+        }
     }
 }

@@ -10,6 +10,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 use crate::args::{Cli, Color, Command, LogFormat};
 use crate::commands;
 use crate::context::Context;
+use crate::error::CliError;
 use crate::render;
 
 pub(crate) fn run(cli: Cli) -> u8 {
@@ -42,6 +43,7 @@ pub(crate) fn run(cli: Cli) -> u8 {
         directory,
         quiet: cli.global.quiet,
         progress: !cli.global.quiet && cli.global.verbose == 0 && std::io::stderr().is_terminal(),
+        wrote: false,
         out: &mut out,
         err: &mut err,
     };
@@ -69,6 +71,10 @@ pub(crate) fn run(cli: Cli) -> u8 {
         context.out.flush()?;
         Ok(code)
     });
+    let result = match context.wrote {
+        true => result.map_err(CliError::after_the_work),
+        false => result,
+    };
     match result {
         Ok(code) => code,
         Err(error) => {
@@ -93,6 +99,8 @@ fn log_to_stderr(verbose: u8, format: LogFormat) {
         .with_max_level(level)
         .with_ansi(false)
         .with_target(false)
+        // What cannot be logged is not worth a panic.
+        .log_internal_errors(false)
         .with_writer(std::io::stderr);
     // Only fails when a program that embeds this one has its own subscriber, which then wins.
     let _ = match format {

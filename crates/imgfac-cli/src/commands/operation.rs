@@ -108,6 +108,7 @@ pub(crate) fn run<O: Operation>(
     let applied = operation.apply(context, &mut factory, round)?;
     if !operation.check() {
         factory.store.commit(&applied.files)?;
+        context.wrote |= !applied.files.is_empty();
     }
     operation.finish(context, &factory, applied, None)
 }

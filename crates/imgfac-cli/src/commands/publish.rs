@@ -203,6 +203,7 @@ fn attempts<O: Operation>(
                 return operation.finish(context, &factory, applied, None);
             }
             Ok(Attempt::Committed(mut report)) => {
+                context.wrote = true;
                 report.overtaken = overtaken;
                 let followed = match &protected {
                     // The commit is not on the branch that the checkout follows.
