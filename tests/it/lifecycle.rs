@@ -129,7 +129,16 @@ fn the_life_of_an_image_is_shown() {
           ],
           "commit": null
         }
-      ]
+      ],
+      "rebuild": {
+        "status": "blocked",
+        "reason": "not-observed",
+        "says": "base is blocked: nobody has seen yet what debian:12 points at.",
+        "failures": 0,
+        "alarming": false,
+        "emergency": null,
+        "history": []
+      }
     }
     "#);
 

@@ -46,6 +46,7 @@ fn one_image_is_shown_with_all_that_is_known() {
       built       not known
       rebuild     1d after a base update, by itself, criticality normal
       wave        2
+      now         web is blocked: nobody has seen yet what node:22, ghcr.io/acme/base:1 points at.
 
     Stands on
       base         ours      ghcr.io/acme/base:1            digest not yet observed
@@ -101,7 +102,16 @@ fn one_image_is_shown_with_all_that_is_known() {
       "source": "github.com/acme/shop main web/Dockerfile",
       "enrolledAt": "2026-11-23T12:00:00Z",
       "lastDiscovery": "2026-11-23T12:00:00Z",
-      "lifecycle": []
+      "lifecycle": [],
+      "rebuild": {
+        "status": "blocked",
+        "reason": "not-observed",
+        "says": "web is blocked: nobody has seen yet what node:22, ghcr.io/acme/base:1 points at.",
+        "failures": 0,
+        "alarming": false,
+        "emergency": null,
+        "history": []
+      }
     }
     --- stderr
     "#);
@@ -298,4 +308,102 @@ fn a_state_that_cannot_be_used_is_shown_as_such() {
       |
       = help: mend or delete it; until then it is left as it is
     ");
+}
+
+/// An image on node, whose update has waited long enough.
+fn due() -> imgfac_tests::Plant {
+    let image = imgfac_tests::Built {
+        name: "web",
+        dockerfile: "FROM REGISTRY/lib/node:22\n",
+        ..imgfac_tests::Built::default()
+    };
+    let mut plant = crate::plant(false, &[image], "");
+    plant.moves("lib/node:22", "first");
+    plant.moves("lib/node:22", "second");
+    plant.pass("7d");
+    plant
+}
+
+#[test]
+fn rebuilds_are_shown_with_what_became_of_them() {
+    let mut plant = due();
+    plant.good(&["rebuild", "--due"]);
+    assert_snapshot!(plant.run(&["status"]).stdout, @"
+    IMAGE  KIND     DISCOVERY  WAVE  VERSION  DELAY  REBUILD    STANDS ON
+    web    managed  success    1     -        7d     under way  REGISTRY-lib-node-22
+    ");
+    assert_snapshot!(plant.run(&["status", "web"]).stdout, @r#"
+    web  REGISTRY/acme/web
+      kind        managed
+      source      GITHUB/acme/shop main web/Dockerfile
+      enrolled    2026-11-01T00:00:00Z
+      discovery   success
+      discovered  2026-11-01T00:00:00Z
+      version     not known
+      digest      not known
+      built       not known
+      rebuild     7d after a base update, by itself, criticality normal
+      wave        1
+      now         web is being rebuilt since 2026-11-08T00:00:00Z ("http://GITHUB/acme/shop/actions/runs/1000").
+
+    Stands on
+      REGISTRY-lib-node-22  upstream  REGISTRY/lib/node:22  DIGEST
+
+    Rebuilds, newest first
+      2026-11-08T00:00:00Z  running  -  base-update: REGISTRY/lib/node:22  http://GITHUB/acme/shop/actions/runs/1000
+    "#);
+    for wait in ["10m", "10m", "1m"] {
+        plant.ends("web", "failure");
+        plant.pass(wait);
+        assert_eq!(plant.due().code, 3);
+    }
+    assert_snapshot!(plant.run(&["status"]).stdout, @"
+    IMAGE  KIND     DISCOVERY  WAVE  VERSION  DELAY  REBUILD         STANDS ON
+    web    managed  success    1     -        7d     failed 3 times  REGISTRY-lib-node-22
+    ");
+    let asked = [
+        "rebuild",
+        "web",
+        "--emergency",
+        "--reason=RCE",
+        "--cve=CVE-2026-12345",
+        "--yes",
+    ];
+    plant.good(&asked);
+    assert_snapshot!(plant.run(&["status", "web"]).stdout, @r#"
+    web  REGISTRY/acme/web
+      kind        managed
+      source      GITHUB/acme/shop main web/Dockerfile
+      enrolled    2026-11-01T00:00:00Z
+      discovery   success
+      discovered  2026-11-01T00:00:00Z
+      version     not known
+      digest      not known
+      built       not known
+      rebuild     7d after a base update, by itself, criticality normal
+      wave        1
+      now         web is being rebuilt since 2026-11-08T00:21:00Z ("http://GITHUB/acme/shop/actions/runs/1003").
+      failures    3 times in a row, which somebody should look at
+      emergency   asked for at 2026-11-08T00:21:00Z: RCE (CVE-2026-12345)
+
+    Stands on
+      REGISTRY-lib-node-22  upstream  REGISTRY/lib/node:22  DIGEST
+
+    Rebuilds, newest first
+      2026-11-08T00:21:00Z  running  -   emergency: REGISTRY/lib/node:22    http://GITHUB/acme/shop/actions/runs/1003
+      2026-11-08T00:20:00Z  failure  0s  retry: REGISTRY/lib/node:22        http://GITHUB/acme/shop/actions/runs/1002  its run ended with failure
+      2026-11-08T00:10:00Z  failure  0s  retry: REGISTRY/lib/node:22        http://GITHUB/acme/shop/actions/runs/1001  its run ended with failure
+      2026-11-08T00:00:00Z  failure  0s  base-update: REGISTRY/lib/node:22  http://GITHUB/acme/shop/actions/runs/1000  its run ended with failure
+    "#);
+    let json = plant.run(&["status", "web", "--format", "json"]).stdout;
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    let rebuild = &json["rebuild"];
+    assert_eq!(rebuild["emergency"]["reason"], "RCE");
+    assert_eq!(
+        (&rebuild["failures"], &rebuild["alarming"]),
+        (&3.into(), &true.into())
+    );
+    let outcomes = rebuild["history"].as_array().unwrap().iter();
+    let outcomes: Vec<_> = outcomes.map(|it| it["outcome"].as_str().unwrap()).collect();
+    assert_eq!(outcomes, ["running", "failure", "failure", "failure"]);
 }

@@ -140,7 +140,7 @@ pub(crate) enum Command {
     Notify(commands::notify::NotifyArgs),
     /// Draw the dependency graph, or ask it
     Graph(commands::graph::GraphArgs),
-    // These three have their help, short and long, on their arguments.
+    // These three, and `status`, have their help, short and long, on their arguments.
     Apply(commands::apply::ApplyArgs),
     Diff(commands::diff::DiffArgs),
     Rebuild(commands::rebuild::RebuildArgs),
@@ -150,7 +150,6 @@ pub(crate) enum Command {
     Restore(commands::restore::RestoreArgs),
     /// List the archive, and take away what is older than you want to keep
     Cleanup(commands::cleanup::CleanupArgs),
-    /// Show the fleet, or one image
     Status(commands::status::StatusArgs),
     /// Print the JSON Schema of a file
     Schema(commands::schema::SchemaArgs),

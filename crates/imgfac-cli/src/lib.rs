@@ -20,6 +20,7 @@ mod fleet_graph;
 mod git;
 mod published;
 mod rebuild_fleet;
+mod rebuild_status;
 mod render;
 mod run;
 

@@ -73,7 +73,10 @@ pub use crate::{
     passage::{Moment, Passage},
     rebuilds::usual_build_seconds,
     rename::RenameError,
-    runs::{Attempt, Rebuild, RebuildCause, RebuildEnd, RebuildOutcome, pending_since, rebuilds},
+    runs::{
+        Attempt, Rebuild, RebuildCause, RebuildEnd, RebuildOutcome, pending_since, rebuilds,
+        timed_rebuilds,
+    },
     schema::schemas,
     store::{FILE_LIMIT, FileChange, Files, Lock, Store, StoreError},
     stored::{Fields, Stored, Unusable},

@@ -24,17 +24,13 @@ pub fn usual_build_seconds(rest: &Fields) -> Option<u64> {
 }
 
 fn successful_seconds(entry: &Value) -> Option<u64> {
-    let text = |key: &str| match entry {
-        Value::Map(fields) => fields.iter().find_map(|(name, value)| match value {
-            Value::Text(text) | Value::Plain(text) if name == key => Some(text.as_str()),
-            _ => None,
-        }),
-        _ => None,
-    };
-    if text("outcome") != Some("success") {
-        return None;
-    }
-    let seconds: f64 = text("durationSeconds")?.parse().ok()?;
+    let success = text(entry, "outcome") == Some("success");
+    success.then(|| build_seconds(entry)).flatten()
+}
+
+/// How long a build took, in seconds, whatever became of it.
+pub(crate) fn build_seconds(entry: &Value) -> Option<u64> {
+    let seconds: f64 = text(entry, "durationSeconds")?.parse().ok()?;
     let fits = (0.0..=LIMIT_SECONDS).contains(&seconds);
     #[expect(
         clippy::cast_possible_truncation,
@@ -42,6 +38,16 @@ fn successful_seconds(entry: &Value) -> Option<u64> {
         reason = "it is within its limits"
     )]
     fits.then(|| seconds.ceil() as u64)
+}
+
+fn text<'v>(entry: &'v Value, key: &str) -> Option<&'v str> {
+    match entry {
+        Value::Map(fields) => fields.iter().find_map(|(name, value)| match value {
+            Value::Text(text) | Value::Plain(text) if name == key => Some(text.as_str()),
+            _ => None,
+        }),
+        _ => None,
+    }
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@ use crate::change::{Change, ChangeKind};
 use crate::fleet::{Fleet, Subject};
 use crate::lifecycle::entry;
 use crate::observation::{KEPT as KEPT_DIGESTS, SeenDigest};
+use crate::rebuilds::build_seconds;
 use crate::stored::{Fields, Stored};
 use crate::tags::seen_tags;
 
@@ -98,13 +99,13 @@ impl RebuildOutcome {
         }
     }
 
-    /// Whether it may still change.
     /// By the written form; `None` when it is no such word.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         let all = [Self::Requested, Self::Running, Self::Success, Self::Failure];
         all.into_iter().find(|outcome| outcome.as_str() == text)
     }
 
+    /// Whether it may still change.
     #[must_use]
     pub fn is_open(self) -> bool {
         matches!(self, Self::Requested | Self::Running)
@@ -202,6 +203,16 @@ pub fn rebuilds(rest: &Fields) -> Vec<Rebuild> {
         return Vec::new();
     };
     items.iter().filter_map(rebuild).collect()
+}
+
+/// As [`rebuilds`], each with how long its build took in seconds, as far as that is known.
+#[must_use]
+pub fn timed_rebuilds(rest: &Fields) -> Vec<(Rebuild, Option<u64>)> {
+    let Some(Value::List(items)) = rest.get(HISTORY) else {
+        return Vec::new();
+    };
+    let timed = |item| Some((rebuild(item)?, build_seconds(item)));
+    items.iter().filter_map(timed).collect()
 }
 
 /// Since when an image lacks updates of a base, by reference, where the digests themselves are no

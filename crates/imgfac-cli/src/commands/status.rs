@@ -12,17 +12,23 @@ use serde::Serialize;
 
 use crate::args::{Format, FormatArg};
 use crate::base_status::{self, BaseStatus, Seen};
+use crate::commands::rebuild;
 use crate::context::Context;
 use crate::error::CliError;
 use crate::factory::{Access, Factory};
 use crate::fleet_graph;
+use crate::rebuild_status::{self, RebuildStatus};
 use crate::render::{self, BOLD, DIM};
 
 /// Show the fleet, its bases, or one of either
 ///
 /// For each image: whether its Dockerfile is understood, what it stands on, which version was
 /// built last, and the wave in which it would be rebuilt. For an image without source: the version
-/// that is followed, and the newest of those that are newer, as far as observe --all has seen.
+/// that is followed, and the newest of those that are newer, as far as observe --all has seen. Where
+/// rebuilds are under way or failed, how often in a row, a column says so.
+///
+/// With a name also the last rebuilds of an image, with where to find them, an emergency that is open,
+/// and what imgfac rebuild --explain says of it now.
 ///
 /// For each base: what its tag points at and since when, how many images name it, and why it could
 /// not be found out.
@@ -68,6 +74,8 @@ struct ImageStatus {
     enrolled_at: Option<String>,
     last_discovery: Option<String>,
     lifecycle: Vec<Passed>,
+    /// Its rebuilds, and what is decided about it now; `null` for an image that others build.
+    rebuild: Option<RebuildStatus>,
 }
 
 /// What became of the image at a time.
@@ -121,6 +129,9 @@ pub(crate) fn run(context: &mut Context<'_>, args: StatusArgs) -> Result<u8, Cli
     }
     let graph = fleet_graph::graph(&factory.configuration, &fleet);
     let wave = |name: &str| graph.order().wave(graph.image(name)?);
+    let now = Context::now()?.parse().map_err(CliError::failed)?;
+    let plan = rebuild::plan_of(&factory.configuration, &fleet, now);
+    let rest = |name: &str| fleet.images.get(name).map(|stored| &stored.rest);
     let all: Vec<ImageStatus> = images
         .iter()
         .filter(|(name, _)| {
@@ -131,6 +142,7 @@ pub(crate) fn run(context: &mut Context<'_>, args: StatusArgs) -> Result<u8, Cli
         .map(|(name, image)| ImageStatus {
             wave: wave(name.as_str()),
             circle: circle(&graph, name.as_str()),
+            rebuild: rebuild_status::of(&plan, name.as_str(), rest(name.as_str())),
             ..status(image, &fleet)
         })
         .collect();
@@ -298,20 +310,25 @@ fn status(image: &Enrolled, fleet: &Fleet) -> ImageStatus {
             .into_iter()
             .map(Passed::from)
             .collect(),
+        rebuild: None,
     }
 }
 
 fn table(context: &mut Context<'_>, images: &[ImageStatus]) -> Result<(), CliError> {
-    let header = [
-        "IMAGE",
-        "KIND",
-        "DISCOVERY",
-        "WAVE",
-        "VERSION",
-        "DELAY",
-        "STANDS ON",
+    let mut rows = vec![
+        [
+            "IMAGE",
+            "KIND",
+            "DISCOVERY",
+            "WAVE",
+            "VERSION",
+            "DELAY",
+            "REBUILD",
+            "STANDS ON",
+        ]
+        .map(str::to_owned)
+        .to_vec(),
     ];
-    let mut rows = vec![header.map(str::to_owned).to_vec()];
     for image in images {
         let bases = image
             .managed_bases
@@ -336,11 +353,18 @@ fn table(context: &mut Context<'_>, images: &[ImageStatus]) -> Result<(), CliErr
                     .map_or_else(|| "-".into(), |wave| wave.to_string()),
                 version(image),
                 image.rebuild_delay.clone(),
+                mark(image).unwrap_or_else(|| "-".to_owned()),
                 stands_on,
             ]
             .map(|cell| render::clean(&cell))
             .to_vec(),
         );
+    }
+    // Nobody needs a column in which all is well.
+    if images.iter().all(|image| mark(image).is_none()) {
+        for row in &mut rows {
+            row.remove(6);
+        }
     }
     for (at, line) in render::columns(&rows).iter().enumerate() {
         match at {
@@ -349,6 +373,11 @@ fn table(context: &mut Context<'_>, images: &[ImageStatus]) -> Result<(), CliErr
         }
     }
     Ok(())
+}
+
+/// What is to be said of its rebuilds.
+fn mark(image: &ImageStatus) -> Option<String> {
+    image.rebuild.as_ref().and_then(RebuildStatus::mark)
 }
 
 /// The version, and the newest of those that are newer.
@@ -404,6 +433,7 @@ fn detail(context: &mut Context<'_>, image: &ImageStatus) -> Result<(), CliError
         [_] => rows.push(("circle", "it stands on itself".to_owned())),
         all => rows.push(("circle", format!("of {}", all.join(", ")))),
     }
+    rows.extend(image.rebuild.iter().flat_map(RebuildStatus::rows));
     let rows: Vec<Vec<String>> = rows
         .into_iter()
         .map(|(key, value)| vec![key.to_owned(), render::clean(&value)])
@@ -444,6 +474,9 @@ fn detail(context: &mut Context<'_>, image: &ImageStatus) -> Result<(), CliError
         for line in render::columns(&bases) {
             writeln!(context.out, "  {}", render::clean(&line))?;
         }
+    }
+    if let Some(rebuild) = &image.rebuild {
+        rebuild.show(context)?;
     }
     if !image.observed_tags.is_empty() {
         writeln!(
