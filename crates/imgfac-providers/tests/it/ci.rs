@@ -282,7 +282,7 @@ fn a_webhook_gets_what_the_cluster_sends_signed() {
     POST /hook
     authorization: Bearer hunter2
     content-type: application/json
-    idempotency-key: c0ffee00c0ffee00c0ffee00c0ffee00c0ffee00c0ffee00c0ffee00c0ffee00
+    idempotency-key: c0ffee00c0ffee00c0ffee00c0ffee00c0ffee00c0ffee00c0ffee00c0ffee00-0f1e2d3c4b5a6978
     user-agent: imgfac/VERSION
     x-imgfac-signature-256: sha256=ea98fa90d429ee376529871c686c583c8aa35d7984cb2fe7e6ca745e0a97c909
     {"event":"rebuild","image":"web","repository":"acme/shop","ref":"main","reason":"base-update","causes":[{"base":"docker.io/library/node:22","from":"sha256:aa..","to":"sha256:bb..","since":"2026-11-20T08:00:00Z"}],"bases":[{"base":"docker.io/library/node:22","digest":"sha256:bb.."}],"rebuild":"c0ffee00c0ffee00c0ffee00c0ffee00c0ffee00c0ffee00c0ffee00c0ffee00"}
@@ -773,13 +773,14 @@ fn state(provider: Provider, id: &str, body: &'static str) -> String {
 #[test]
 fn runs_of_github_are_followed() {
     let state = |body| state(Provider::GitHub, "1", body);
-    assert_snapshot!(state(r#"{"status": "queued", "conclusion": null}"#), @"Queued None");
-    assert_snapshot!(state(r#"{"status": "in_progress", "updated_at": "2026-11-23T12:00:00Z"}"#), @"Running None");
-    assert_snapshot!(state(r#"{"status": "completed", "conclusion": "success", "updated_at": "2026-11-23T12:00:00Z"}"#), @r#"Succeeded Some("2026-11-23T12:00:00Z")"#);
-    assert_snapshot!(state(r#"{"status": "completed", "conclusion": "timed_out"}"#), @r#"Failed { conclusion: "timed_out" } None"#);
-    assert_snapshot!(state(r#"{"status": "completed", "conclusion": "\u001b[2J"}"#), @"HOST gave an answer that cannot be used when asked for run 1 of acme/shop: it says no conclusion");
-    assert_snapshot!(state(r#"{"status": "completed"}"#), @"HOST gave an answer that cannot be used when asked for run 1 of acme/shop: it says no conclusion");
+    assert_snapshot!(state(r#"{"id": 1, "status": "queued", "conclusion": null}"#), @"Queued None");
+    assert_snapshot!(state(r#"{"id": 1, "status": "in_progress", "updated_at": "2026-11-23T12:00:00Z"}"#), @"Running None");
+    assert_snapshot!(state(r#"{"id": 1, "status": "completed", "conclusion": "success", "updated_at": "2026-11-23T12:00:00Z"}"#), @r#"Succeeded Some("2026-11-23T12:00:00Z")"#);
+    assert_snapshot!(state(r#"{"id": 1, "status": "completed", "conclusion": "timed_out"}"#), @r#"Failed { conclusion: "timed_out" } None"#);
+    assert_snapshot!(state(r#"{"id": 1, "status": "completed", "conclusion": "\u001b[2J"}"#), @"HOST gave an answer that cannot be used when asked for run 1 of acme/shop: it says no conclusion");
+    assert_snapshot!(state(r#"{"id": 1, "status": "completed"}"#), @"HOST gave an answer that cannot be used when asked for run 1 of acme/shop: it says no conclusion");
     assert_snapshot!(state("[]"), @"HOST gave an answer that cannot be used when asked for run 1 of acme/shop: it is not what was expected: line 1, column 2");
+    assert_snapshot!(state(r#"{"id": 2, "status": "completed", "conclusion": "success"}"#), @"HOST gave an answer that cannot be used when asked for run 1 of acme/shop: it is about another run");
 }
 
 #[test]
@@ -811,7 +812,7 @@ fn questions_are_asked_again() {
         let shop = Shop::new(provider, |_, before| match before {
             0 => answer(503),
             1 => cut(),
-            _ => json(200, r#"{"status": "queued"}"#),
+            _ => json(200, r#"{"id": 1, "status": "queued"}"#),
         });
         let run = RunRef {
             id: "1".into(),
