@@ -29,8 +29,7 @@ fn hostile_factory() -> Sandbox {
         r#"
 discoveryStatus: failed
 discoveryError: "\"]; a --> b </script><script>alert(1)</script> \u202e"
-currentVersion: "<img src=x onerror=alert(1)>"
-currentDigest: "`%%{init: {}}%%"
+currentVersion: "<img src=x onerror=alert(1)>`%%{init: {}}%%"
 lastBuilt: "1. {{x}}"
 baseImages:
   - '1. "]<script>alert(1)<&amp;`%%{x}%%${BASE}'
