@@ -166,6 +166,45 @@ fn an_image_of_a_circle_stands_on_itself() {
 }
 
 #[test]
+fn a_picture_goes_to_the_step_summary() {
+    let factory = factory(false);
+    let summary = ["graph", "-C", "f", "--cascade", "golang:1", "--summary"];
+    assert_snapshot!(factory.run(&summary), @"
+    exit 2
+    --- stdout
+    --- stderr
+    error: --summary needs GITHUB_STEP_SUMMARY, which is not set
+    hint: GitHub Actions sets it for every step; elsewhere use --format markdown --output FILE
+    ");
+    factory.write("summary.md", "before");
+    for _ in 0..2 {
+        let mut command = factory.command(&summary);
+        command.env("GITHUB_STEP_SUMMARY", "summary.md");
+        let output = command.output().unwrap();
+        assert!(
+            output.status.success() && output.stdout.is_empty(),
+            "{output:?}"
+        );
+    }
+    let text = factory.read("summary.md");
+    let parts: Vec<&str> = text.split("<p>").collect();
+    assert_eq!((parts.len(), parts[0]), (3, "before\n"));
+    assert_eq!(parts[1].trim_end(), parts[2].trim_end());
+    assert_snapshot!(parts[2].lines().take(5).collect::<Vec<_>>().join("\n"), @"
+    <strong>Image dependency graph: what follows when golang:1 moves</strong>, 0 images and 1 base</p>
+
+    ```mermaid
+    flowchart LR
+      %% what follows when golang#58;1 moves: 0 images and 1 base
+    ");
+    assert!(text.ends_with("\n```\n"), "{text}");
+    for wrong in [&["--check"] as &[&str], &["--format", "svg"], &["-o", "x"]] {
+        let outcome = factory.run(&[&["graph", "-C", "f", "--summary"], wrong].concat());
+        assert_eq!(outcome.code, 2, "{outcome}");
+    }
+}
+
+#[test]
 fn circles_are_named_with_every_edge_and_left_out() {
     let factory = factory(true);
     assert_snapshot!(factory.run(&["graph", "-C", "f", "--cascade", "one"]));

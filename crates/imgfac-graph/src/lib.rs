@@ -68,7 +68,7 @@ pub use crate::{
     hold::Holds,
     html::html,
     json::json,
-    mermaid::{fitted as fitted_for_mermaid, mermaid},
+    mermaid::{fitted as fitted_for_mermaid, markdown, mermaid},
     node::{Edge, Kind, Node, Policy, Status},
     order::{Cycle, Order},
     reach::Paths,

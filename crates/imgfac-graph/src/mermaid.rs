@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use petgraph::graph::NodeIndex;
 
-use crate::escape::{identifier, mermaid as escape};
+use crate::escape::{identifier, mermaid as escape, xml};
 use crate::node::{Kind, Status};
 use crate::view::View;
 
@@ -97,6 +97,20 @@ pub fn mermaid(view: &View<'_>) -> String {
     out
 }
 
+/// Writes a flowchart as a part of a page in Markdown: a line that says what it is, and a fence.
+///
+/// The line is HTML, in which text of the fleet cannot become markup.
+#[must_use]
+pub fn markdown(view: &View<'_>) -> String {
+    let view = &fitted(view);
+    format!(
+        "<p><strong>{TITLE}: {}</strong>, {}</p>\n\n```mermaid\n{}```\n",
+        xml(view.title()),
+        view.counts(),
+        mermaid(view)
+    )
+}
+
 /// The part of a view that [`mermaid`] draws.
 #[must_use]
 pub fn fitted<'g>(view: &View<'g>) -> View<'g> {
@@ -178,7 +192,7 @@ mod tests {
     use insta::assert_snapshot;
 
     use super::*;
-    use crate::fixture::{EVERYTHING, graph, hostile};
+    use crate::fixture::{EVERYTHING, HOSTILE, graph, hostile};
 
     #[test]
     fn a_flowchart_of_everything() {
@@ -191,6 +205,20 @@ mod tests {
         let graph = graph(EVERYTHING);
         let low = graph.find("low").unwrap();
         assert_snapshot!(mermaid(&View::around(&graph, low, Some(1))));
+    }
+
+    #[test]
+    fn hostile_text_stays_in_the_line_above_the_fence() {
+        let graph = hostile();
+        let view = View::of(&graph, format!("*{HOSTILE}\n```"), []);
+        let text = markdown(&view);
+        let (line, fence) = text.split_once("\n\n").unwrap();
+        assert_eq!(line.lines().count(), 1);
+        assert!(fence.starts_with("```mermaid\nflowchart") && fence.ends_with("\n```\n"));
+        assert_eq!(text.matches("\n```").count(), 2);
+        let inside = line.strip_prefix("<p><strong>").unwrap();
+        let inside = inside.split_once("</strong>").unwrap().0;
+        assert!(!inside.contains('<'), "{line}");
     }
 
     #[test]

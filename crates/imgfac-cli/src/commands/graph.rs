@@ -4,7 +4,8 @@ mod cascade;
 mod check;
 mod why;
 
-use std::path::PathBuf;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 use imgfac_graph::{Graph, NodeIndex, View};
@@ -30,30 +31,34 @@ pub(crate) struct GraphArgs {
     ///
     /// NAME is the name of an image, the name of a base as in state/base-images, or a reference
     /// such as node:22.
-    #[arg(long, value_name = "NAME", conflicts_with_all = ["cascade", "why", "check"])]
+    #[arg(long, value_name = "NAME", conflicts_with = "question")]
     image: Option<String>,
     /// At most N steps away from --image; without it, the images of waves 1 to N, and the
     /// bases that these name
-    #[arg(long, value_name = "N", conflicts_with_all = ["cascade", "why", "check"])]
+    #[arg(long, value_name = "N", conflicts_with = "question")]
     depth: Option<usize>,
     /// Where to write instead of standard output
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
+    /// Append the picture to the step summary of a job of GitHub Actions
+    #[arg(long, conflicts_with_all = ["format", "output", "check"])]
+    summary: bool,
     /// What is rebuilt, in which waves and when, if this base or image moves to another digest now
     ///
     /// An image waits its rebuildDelay after a change of a base, its cascadeDelay after the push of
     /// an image of ours, at least its coordinationWindow, and a little longer so that critical
     /// images and parents come first; the first update that is due takes the others along. Builds
     /// take as long as state has recorded, those of which it has nothing no time.
-    #[arg(long, value_name = "BASE", conflicts_with_all = ["why", "check"])]
+    #[arg(long, value_name = "BASE", group = "question")]
     cascade: Option<String>,
     /// Every way from an image down to what it stands on; exit with 4 if there is none
-    #[arg(long, num_args = 2, value_names = ["IMAGE", "BASE"], conflicts_with = "check")]
+    #[arg(long, num_args = 2, value_names = ["IMAGE", "BASE"], group = "question")]
     why: Option<Vec<String>>,
     /// Exit with 4 if there are circles, or bases that nothing needs, that are pinned, or that are
     /// past their end of life
     #[arg(
         long,
+        group = "question",
         value_name = "WHAT",
         num_args = 0..=1,
         value_delimiter = ',',
@@ -69,6 +74,8 @@ enum GraphFormat {
     Text,
     /// A flowchart for Markdown
     Mermaid,
+    /// The same in a fence, below a line that says what it is
+    Markdown,
     /// The language of Graphviz
     Dot,
     /// For machines
@@ -109,6 +116,11 @@ struct Answer<'g> {
 }
 
 pub(crate) fn run(context: &mut Context<'_>, args: GraphArgs) -> Result<u8, CliError> {
+    let summary = args.summary.then(summary_file).transpose()?;
+    let format = match args.summary {
+        true => Some(GraphFormat::Markdown),
+        false => args.format,
+    };
     let mut factory = Factory::open(context, Access::Read)?;
     let fleet = factory.fleet()?;
     let unreadable = factory.tell_unreadable(context, &fleet)?;
@@ -150,10 +162,10 @@ pub(crate) fn run(context: &mut Context<'_>, args: GraphArgs) -> Result<u8, CliE
         None => draw(
             context,
             &view(&graph, &args)?,
-            args.format.unwrap_or(GraphFormat::Mermaid),
+            format.unwrap_or(GraphFormat::Mermaid),
             &asked.now,
         )?,
-        Some(answer) => match (args.format.unwrap_or(GraphFormat::Text), answer.view) {
+        Some(answer) => match (format.unwrap_or(GraphFormat::Text), answer.view) {
             (GraphFormat::Text, _) => answer.text,
             (GraphFormat::Json, _) => json(&answer.json)?,
             (format, Some(view)) => draw(context, &view, format, &asked.now)?,
@@ -163,7 +175,10 @@ pub(crate) fn run(context: &mut Context<'_>, args: GraphArgs) -> Result<u8, CliE
             }
         },
     };
-    write(context, &text, args.output)?;
+    match summary {
+        Some(path) => append(&path, &text)?,
+        None => write(context, &text, args.output)?,
+    }
     Ok(code)
 }
 
@@ -201,7 +216,7 @@ fn draw(
 ) -> Result<String, CliError> {
     let fitted;
     let view = match format {
-        GraphFormat::Mermaid => {
+        GraphFormat::Mermaid | GraphFormat::Markdown => {
             fitted = imgfac_graph::fitted_for_mermaid(view);
             &fitted
         }
@@ -209,21 +224,44 @@ fn draw(
     };
     let text = match format {
         GraphFormat::Mermaid => imgfac_graph::mermaid(view),
+        GraphFormat::Markdown => imgfac_graph::markdown(view),
         GraphFormat::Dot => imgfac_graph::dot(view),
         GraphFormat::Json => imgfac_graph::json(view).map_err(CliError::failed)?,
         GraphFormat::Svg => imgfac_graph::svg(view),
         GraphFormat::Html => imgfac_graph::html(view, now).map_err(CliError::failed)?,
         GraphFormat::Text => {
             let error = CliError::usage("text is the form of an answer");
-            return Err(
-                error.with_hint("ask with --cascade, --why or --check, or use imgfac status")
-            );
+            return Err(error.with_hint(
+                "ask with --cascade, --why or --check, or use imgfac status",
+            ));
         }
     };
     if let (Some(cut), false) = (view.cut(), context.quiet) {
         writeln!(context.err, "{DIM}note:{DIM:#} {}", render::clean(cut))?;
     }
     Ok(text)
+}
+
+/// Where a step of GitHub Actions collects what its job shows.
+fn summary_file() -> Result<PathBuf, CliError> {
+    match std::env::var_os("GITHUB_STEP_SUMMARY") {
+        Some(path) if !path.is_empty() => Ok(PathBuf::from(path)),
+        _ => {
+            let error = CliError::usage("--summary needs GITHUB_STEP_SUMMARY, which is not set");
+            Err(error.with_hint(
+                "GitHub Actions sets it for every step; elsewhere use --format markdown --output FILE",
+            ))
+        }
+    }
+}
+
+fn append(path: &Path, text: &str) -> Result<(), CliError> {
+    let mut options = std::fs::OpenOptions::new();
+    let file = options.create(true).append(true).open(path);
+    // What another command left without a newline must not draw the picture into its line.
+    let written = file.and_then(|mut file| file.write_all(format!("\n{text}").as_bytes()));
+    written
+        .map_err(|error| CliError::failed(format!("cannot append to {}: {error}", path.display())))
 }
 
 fn json(value: &serde_json::Value) -> Result<String, CliError> {
