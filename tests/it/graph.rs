@@ -165,6 +165,201 @@ fn an_image_of_a_circle_stands_on_itself() {
     ");
 }
 
+/// A digest that begins with a letter many times.
+fn digest(letter: char) -> String {
+    format!("sha256:{}", letter.to_string().repeat(64))
+}
+
+/// A factory whose `low` stood on the digest `a` of node and now is on `b`, and whose `app` is still
+/// on what low was before.
+fn built() -> Sandbox {
+    let factory = factory(false);
+    let run = |arguments: &[&str]| {
+        let outcome = factory.run(&[arguments, &["-C", "f", "-q"]].concat());
+        assert_eq!(outcome.code, 0, "{outcome}");
+    };
+    let build = |image: &str, version: &str, letter: char| {
+        let digest = digest(letter);
+        let own = ["--image", image, "--tag", version, "--digest", &digest];
+        run(&[&["analyze", "--offline"], &own[..]].concat());
+    };
+    let observe = |letter: char| {
+        run(&["observe", "--base", "node-22", "--digest", &digest(letter)]);
+    };
+    observe('a');
+    build("low", "1", '1');
+    build("app", "1", '2');
+    observe('b');
+    build("low", "2", '3');
+    factory
+}
+
+fn impact(factory: &Sandbox, asked: &str) -> String {
+    factory
+        .run(&["graph", "-C", "f", "--impact", asked])
+        .to_string()
+}
+
+#[test]
+fn what_stands_on_a_digest_is_told() {
+    let factory = built();
+    assert_snapshot!(impact(&factory, &digest('a')), @"
+    exit 0
+    --- stdout
+    sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa: 1 image stands on it
+    node:22 had it, and has another one now
+
+      app  node:22
+
+    1 image moved on:
+      low  now on sha256:bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb of node:22
+
+    Not recorded of what these stand on:
+      tools
+    --- stderr
+    ");
+    assert_snapshot!(impact(&factory, "bbbbbbbbbbbb"), @"
+    exit 0
+    --- stdout
+    sha256:bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb: 1 image stands on it
+    node:22 has it now
+
+      low  node:22
+
+    Not recorded of what these stand on:
+      app
+      tools
+    --- stderr
+    ");
+    assert_snapshot!(impact(&factory, "sha256:1111111111111"), @"
+    exit 0
+    --- stdout
+    sha256:1111111111111111111111111111111111111111111111111111111111111111: 2 images stand on it
+
+      app    low
+      tools  low
+    --- stderr
+    ");
+    // It is pinned, for a stage that copies it.
+    assert_snapshot!(impact(&factory, &DIGEST[..24]), @"
+    exit 0
+    --- stdout
+    sha256:7d3f6c1e0b9a48527c6e5d4f3a2b1c0d9e8f7a6b5c4d3e2f1a0b9c8d7e6f5a4b: 1 image stands on it
+    debian:12@sha256:7d3f6c1e0b9a… has it now
+
+      tools  debian:12@sha256:7d3f6c1e0b9a…
+    --- stderr
+    ");
+    assert_snapshot!(impact(&factory, &digest('f')), @"
+    exit 4
+    --- stdout
+    sha256:ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff: no image is known to stand on it
+    --- stderr
+    ");
+    let ask = |format: &str| {
+        let asked = digest('a');
+        factory.run(&["graph", "-C", "f", "--impact", &asked, "--format", format])
+    };
+    assert_snapshot!(ask("json"), @r#"
+    exit 0
+    --- stdout
+    {
+      "version": 1,
+      "digest": "sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+      "digests": [
+        "sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+      ],
+      "origins": [
+        {
+          "node": "base/node-22",
+          "now": false
+        }
+      ],
+      "images": [
+        {
+          "image": "image/app",
+          "directly": [
+            "base/node-22"
+          ],
+          "through": []
+        }
+      ],
+      "moved": [
+        {
+          "image": "image/low",
+          "base": "base/node-22",
+          "now": "sha256:bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"
+        }
+      ],
+      "notRecorded": [
+        "image/tools"
+      ]
+    }
+    --- stderr
+    "#);
+    let drawn = ask("mermaid").stdout;
+    assert!(
+        drawn.contains("had it") && drawn.contains("image_app"),
+        "{drawn}"
+    );
+}
+
+#[test]
+fn what_is_no_digest_is_refused() {
+    let factory = built();
+    let digests = "digests: [{digest: 'sha256:aaaaaaaaaaaa0'}, {digest: 'sha256:aaaaaaaaaaaa1'}]\n";
+    let golang = "f/state/base-images/golang-1.yaml";
+    let state = factory.read(golang);
+    factory.write(golang, format!("{state}{digests}"));
+    let said: Vec<String> = [
+        "CVE-2026-12345",
+        "ghsa-xxxx-yyyy-zzzz",
+        "aaaaaaaaaaa",
+        "AAAAAAAAAAAA",
+        "aaaaaaaaaaaa",
+        "md5:aaaaaaaaaaaa",
+        "node:22",
+        "../../etc/passwd",
+        "a\u{1b}[31m",
+        "",
+    ]
+    .iter()
+    .map(|asked| {
+        let outcome = factory.run(&["graph", "-C", "f", "-q", "--impact", asked]);
+        format!(
+            "{} {}",
+            outcome.code,
+            if outcome.code == 4 {
+                outcome.stdout
+            } else {
+                outcome.stderr
+            }
+        )
+    })
+    .collect();
+    assert_snapshot!(said.concat(), @r#"
+    2 error: scans of images are not recorded yet: nothing is known about CVE-2026-12345
+    hint: ask with the digest of an image that has it
+    2 error: scans of images are not recorded yet: nothing is known about ghsa-xxxx-yyyy-zzzz
+    hint: ask with the digest of an image that has it
+    2 error: "aaaaaaaaaaa" is no digest
+    hint: a digest is sha256: and 64 hexadecimal digits; its first 12 are enough
+    2 error: "AAAAAAAAAAAA" is no digest
+    hint: a digest is sha256: and 64 hexadecimal digits; its first 12 are enough
+    2 error: "aaaaaaaaaaaa" is the beginning of 3 digests
+    hint: among them sha256:aaaaaaaaaaaa0 and sha256:aaaaaaaaaaaa1
+    4 md5:aaaaaaaaaaaa: no image is known to stand on it
+    2 error: "node:22" is no digest
+    hint: a digest is sha256: and 64 hexadecimal digits; its first 12 are enough
+    2 error: "../../etc/passwd" is no digest
+    hint: a digest is sha256: and 64 hexadecimal digits; its first 12 are enough
+    2 error: "a\u{1b}[31m" is no digest
+    hint: a digest is sha256: and 64 hexadecimal digits; its first 12 are enough
+    2 error: "" is no digest
+    hint: a digest is sha256: and 64 hexadecimal digits; its first 12 are enough
+    "#);
+}
+
 #[test]
 fn a_picture_goes_to_the_step_summary() {
     let factory = factory(false);
@@ -318,6 +513,16 @@ fn what_makes_no_sense_is_refused() {
     --- stderr
     error: invalid value 'node:22' for '--check [<WHAT>]'
       [possible values: cycles, orphans, pinned, end-of-life]
+
+    For more information, try '--help'.
+    ");
+    assert_snapshot!(factory.run(&["graph", "-C", "f", "--check", "cycles", "--impact", "a"]), @"
+    exit 2
+    --- stdout
+    --- stderr
+    error: the argument '--check [<WHAT>]' cannot be used with '--impact <DIGEST>'
+
+    Usage: imgfac-under-test graph --directory <DIR> --check [<WHAT>]
 
     For more information, try '--help'.
     ");

@@ -130,6 +130,12 @@ impl Graph {
         self.images.get(name).copied()
     }
 
+    /// A base, by name.
+    #[must_use]
+    pub fn base(&self, name: &str) -> Option<NodeIndex> {
+        self.bases.get(name).copied()
+    }
+
     /// The node that a person means: an enrolled image by name, a base by name, a base by any
     /// spelling of its reference, with or without the digest, or an enrolled image by the repository
     /// that it is published at.

@@ -50,6 +50,7 @@ mod fixture;
 mod graph;
 mod hold;
 mod html;
+mod impact;
 mod json;
 mod layout;
 mod mermaid;
@@ -67,6 +68,7 @@ pub use crate::{
     graph::{Graph, Image, NotFound},
     hold::Holds,
     html::html,
+    impact::{Built, Impact, Moved, OnIt, Record},
     json::json,
     mermaid::{fitted as fitted_for_mermaid, markdown, mermaid},
     node::{Edge, Kind, Node, Policy, Status},

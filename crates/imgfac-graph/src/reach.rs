@@ -35,6 +35,17 @@ impl Graph {
         self.reach(node, Direction::Incoming)
     }
 
+    /// Some nodes and everything that stands on one of them.
+    pub(crate) fn with_descendants(&self, start: BTreeSet<NodeIndex>) -> BTreeSet<NodeIndex> {
+        let mut open: Vec<NodeIndex> = start.iter().copied().collect();
+        let mut found = start;
+        while let Some(node) = open.pop() {
+            let above = self.graph.neighbors_directed(node, Direction::Incoming);
+            open.extend(above.filter(|next| found.insert(*next)));
+        }
+        found
+    }
+
     fn reach(&self, start: NodeIndex, direction: Direction) -> BTreeMap<NodeIndex, usize> {
         let mut found = BTreeMap::from([(start, 0)]);
         let mut queue = VecDeque::from([(start, 0)]);

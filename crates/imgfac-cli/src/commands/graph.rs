@@ -2,6 +2,7 @@
 
 mod cascade;
 mod check;
+mod impact;
 mod why;
 
 use std::io::Write as _;
@@ -24,7 +25,8 @@ use crate::render::{self, DIM};
 /// out follows from images.yaml and state/ alone: run imgfac analyze first.
 #[derive(Debug, Args)]
 pub(crate) struct GraphArgs {
-    /// The form of the result [default: mermaid; text for --cascade, --why and --check]
+    /// The form of the result [default: mermaid; text for --cascade, --why, --impact and
+    /// --check]
     #[arg(long, value_name = "FORMAT")]
     format: Option<GraphFormat>,
     /// Only this image or base, what it stands on and what stands on it
@@ -54,6 +56,13 @@ pub(crate) struct GraphArgs {
     /// Every way from an image down to what it stands on; exit with 4 if there is none
     #[arg(long, num_args = 2, value_names = ["IMAGE", "BASE"], group = "question")]
     why: Option<Vec<String>>,
+    /// Which images stand on this digest now, directly and through others, and which have moved on;
+    /// exit with 4 if none does
+    ///
+    /// DIGEST is whole, or its first 12 hexadecimal digits or more. What builds stood on is what state
+    /// has recorded of them; images of which it is not recorded are named.
+    #[arg(long, value_name = "DIGEST", group = "question")]
+    impact: Option<String>,
     /// Exit with 4 if there are circles, or bases that nothing needs, that are pinned, or that are
     /// past their end of life
     #[arg(
@@ -143,13 +152,19 @@ pub(crate) fn run(context: &mut Context<'_>, args: GraphArgs) -> Result<u8, CliE
         today: today.parse().map_err(CliError::failed)?,
         now,
     };
-    let answer = match (&args.cascade, args.why.as_deref(), &args.check) {
+    let answer = match (
+        &args.cascade,
+        args.why.as_deref(),
+        &args.impact,
+        &args.check,
+    ) {
         (Some(base), ..) => Some(cascade::answer(&asked, find(&graph, base)?)?),
-        (_, Some([image, base]), _) => Some(why::answer(
+        (_, Some([image, base]), ..) => Some(why::answer(
             &asked,
             find(&graph, image)?,
             find(&graph, base)?,
         )),
+        (.., Some(digest), _) => Some(impact::answer(&asked, &fleet, digest)?),
         (.., Some(checks)) => Some(check::answer(&asked, checks)),
         _ => None,
     };
@@ -232,7 +247,7 @@ fn draw(
         GraphFormat::Text => {
             let error = CliError::usage("text is the form of an answer");
             return Err(error.with_hint(
-                "ask with --cascade, --why or --check, or use imgfac status",
+                "ask with --cascade, --why, --impact or --check, or use imgfac status",
             ));
         }
     };
