@@ -137,6 +137,18 @@ fn a_cap_of_nothing_starts_nothing() {
 }
 
 #[test]
+fn names_keep_to_the_caps_and_count_once() {
+    let images = [on("api", NODE), on("web", NODE)];
+    let plant = crate::plant(false, &images, "rebuilds: {maxRunning: 1}\n");
+    plant.moves("lib/node:22", "first");
+    let told = plant.run(&["rebuild", "web", "web", "api"]);
+    assert_eq!(told.code, 3, "{told}");
+    let why = "no more than 1 rebuild may run in the factory at the same time";
+    assert!(told.stdout.contains(why), "{told}");
+    assert_eq!(plant.started().len(), 1, "{told}");
+}
+
+#[test]
 fn an_image_of_people_is_left_to_people() {
     let manual = Built {
         keys: "autoRebuild: false, ",

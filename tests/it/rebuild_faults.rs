@@ -147,7 +147,7 @@ fn what_was_never_sent_is_sent_once_that_is_certain() {
         plant.pass("1m");
         let later = plant.due();
         assert_eq!(later.code, 3, "{later}");
-        let said = "  failed  web: it was recorded and never sent";
+        let said = "  failed  web: no run of it was found";
         assert!(later.stdout.contains(said), "{later}");
         assert_eq!(
             plant.outcomes("web"),

@@ -265,9 +265,9 @@ fn what_is_due_is_started_and_waited_for() {
 fn nobody_waits_longer_than_was_said() {
     let (plant, ..) = running(false);
     let follow = ["rebuild", "--follow", "--follow-timeout=1m"];
-    let told = plant.good(&follow);
+    let told = plant.run(&follow);
     assert_snapshot!(told, @"
-    exit 0
+    exit 3
     --- stdout
     1 under way; time alone changes nothing before 2026-11-09T06:00:00Z.
     --- stderr
@@ -585,4 +585,44 @@ fn a_real_registry_is_followed_from_push_to_proof() {
     plant.good(&["observe", "--all"]);
     plant.good(&["rebuild", "--due"]);
     assert_eq!(plant.started(), ["base", "base", "web"]);
+}
+
+/// A schedule observes before it asks what became of runs.
+#[test]
+fn a_push_that_was_observed_first_has_to_prove_itself_too() {
+    let (plant, old, new) = running(false);
+    let node = plant.filled("REGISTRY/lib/node:22");
+    let on = (node.as_str(), old.as_str(), Proof::Annotations);
+    plant.succeeds("base", &says("base, again", Some(on)));
+    plant.good(&["observe", "--all"]);
+    let told = plant.due();
+    assert_eq!(told.code, 3, "{told}");
+    assert_eq!(plant.outcomes("base")[0], "failure");
+    assert_eq!(built_on(&plant), old);
+    let on = (node.as_str(), new.as_str(), Proof::Annotations);
+    plant.succeeds("base", &says("base, right", Some(on)));
+    plant.good(&["observe", "--all"]);
+    plant.good(&["rebuild", "--due"]);
+    assert_eq!(plant.outcomes("base"), ["failure", "success"]);
+    assert_eq!(built_on(&plant), new);
+}
+
+#[test]
+fn a_registry_that_cannot_be_asked_leaves_it_open() {
+    let (mut plant, old, _) = running(false);
+    let node = plant.filled("REGISTRY/lib/node:22");
+    let on = (node.as_str(), old.as_str(), Proof::Annotations);
+    plant.succeeds("base", &says("base, again", Some(on)));
+    plant.registry.set_broken(true);
+    let told = plant.due();
+    assert_eq!(told.code, 3, "{told}");
+    assert!(
+        told.stdout.contains("what it pushed is not known yet"),
+        "{told}"
+    );
+    assert_eq!(plant.outcomes("base"), ["running"]);
+    plant.registry.set_broken(false);
+    plant.pass("1h");
+    assert_eq!(plant.due().code, 3);
+    assert_eq!(plant.outcomes("base")[0], "failure");
 }

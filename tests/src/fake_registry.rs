@@ -24,6 +24,7 @@ struct State {
     /// What `repository:tag` points at.
     tags: BTreeMap<String, String>,
     closed: bool,
+    broken: bool,
     /// When `repository:tag` was pushed.
     pushed: BTreeMap<String, String>,
     asked: Vec<String>,
@@ -88,6 +89,11 @@ impl FakeRegistry {
     /// Lets nobody in from now on, or everybody again.
     pub fn set_closed(&self, closed: bool) {
         lock(&self.state).closed = closed;
+    }
+
+    /// Answers nothing but errors from now on, or is well again.
+    pub fn set_broken(&self, broken: bool) {
+        lock(&self.state).broken = broken;
     }
 
     /// Puts an image there as `repository:tag`, and gives its digest.
@@ -158,6 +164,9 @@ impl State {
     }
 
     fn answer(&self, request: &CiRequest) -> Reply {
+        if self.broken {
+            return Reply::refusal(503, "denied");
+        }
         if self.closed {
             return Reply::refusal(403, "denied");
         }
