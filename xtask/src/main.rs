@@ -54,6 +54,14 @@ enum Task {
         /// The list, one file a line
         list: PathBuf,
     },
+    /// Read a factory and time its graph: how `bench --graph` measures
+    #[command(hide = true)]
+    GraphTimes {
+        /// The factory directory
+        factory: PathBuf,
+        /// How often
+        runs: usize,
+    },
     /// Run a program and print what it cost: how `bench` measures
     #[command(hide = true)]
     Measure {
@@ -75,6 +83,7 @@ fn main() -> ExitCode {
         Task::Bench(args) => bench::run(&args).map(|()| true),
         Task::Simulate(args) => simulate::run(&args).map(|()| true),
         Task::Floor { list } => bench::floor(&list).map(|()| true),
+        Task::GraphTimes { factory, runs } => bench::graph_times(&factory, runs).map(|()| true),
         Task::Measure { command } => bench::print_measured(&command).map(|()| true),
     };
     match result {

@@ -10,7 +10,8 @@ use crate::factory::Factory;
 use crate::render;
 
 /// The graph of all enrolled images and of the bases that state knows.
-pub(crate) fn graph(configuration: &Configuration, fleet: &Fleet) -> Graph {
+#[must_use]
+pub fn graph(configuration: &Configuration, fleet: &Fleet) -> Graph {
     let images = configuration.images.iter().map(|(name, enrolled)| {
         let stored = fleet.images.get(name.as_str());
         Image {

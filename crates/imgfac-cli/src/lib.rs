@@ -1,7 +1,7 @@
 //! The command line of Image Factory: arguments, a call into the libraries, a renderer.
 //!
 //! [`main`] is the whole program, [`run`] the same with arguments of the caller. [`command`], [`schemas`] and [`transitions`] describe it
-//! for generated documentation.
+//! for generated documentation; [`dependency_graph`] is there to be measured.
 
 mod answers;
 mod args;
@@ -30,6 +30,8 @@ use std::process::ExitCode;
 use clap::{CommandFactory, Parser};
 
 use crate::args::Cli;
+
+pub use crate::fleet_graph::graph as dependency_graph;
 
 /// Runs the program with the arguments and streams of the process.
 #[must_use]

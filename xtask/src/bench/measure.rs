@@ -8,6 +8,7 @@ use std::time::Instant;
 use anyhow::{Context, Result, bail};
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::time::TimeVal;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::Programs;
@@ -26,21 +27,34 @@ pub(super) struct Measured {
 /// and the memory of a process starts with what the one that started it had.
 pub(super) fn measure<'a>(
     programs: &Programs,
-    program: &Path,
+    program: &'a Path,
     arguments: impl IntoIterator<Item = &'a OsStr>,
 ) -> Result<Measured> {
+    let arguments = arguments.into_iter();
+    ask_xtask(
+        programs,
+        ["measure".as_ref(), program.as_os_str()]
+            .into_iter()
+            .chain(arguments),
+    )
+    .with_context(|| format!("{} failed", program.display()))
+}
+
+/// What xtask in release mode prints as JSON.
+pub(super) fn ask_xtask<'a, T: DeserializeOwned>(
+    programs: &Programs,
+    arguments: impl IntoIterator<Item = &'a OsStr>,
+) -> Result<T> {
     let output = Command::new(&programs.xtask)
-        .arg("measure")
-        .arg(program)
         .args(arguments)
         .env_remove("IMGFAC_NOW")
         .stderr(Stdio::inherit())
         .output()
         .context("cannot run xtask")?;
     if !output.status.success() {
-        bail!("{} failed", program.display());
+        bail!("xtask ended with {}", output.status);
     }
-    serde_json::from_slice(&output.stdout).context("cannot read what xtask measure printed")
+    serde_json::from_slice(&output.stdout).context("cannot read what xtask printed")
 }
 
 /// Runs a program without its output, and prints what it cost.

@@ -55,8 +55,10 @@ const ALLOWED: &[(&str, &[&str])] = &[
         &[
             "imgfac-cli",
             "imgfac-conformance",
+            "imgfac-graph",
             "imgfac-model",
             "imgfac-rebuild",
+            "imgfac-state",
             "imgfac-tests",
         ],
     ),
