@@ -307,7 +307,9 @@ fn what_stands_on_a_digest_is_told() {
 #[test]
 fn what_is_no_digest_is_refused() {
     let factory = built();
-    let digests = "digests: [{digest: 'sha256:aaaaaaaaaaaa0'}, {digest: 'sha256:aaaaaaaaaaaa1'}]\n";
+    let rest = "0".repeat(51);
+    let digest = |digit: u8| format!("{{digest: 'sha256:aaaaaaaaaaaa{digit}{rest}'}}");
+    let digests = format!("digests: [{}, {}]\n", digest(0), digest(1));
     let golang = "f/state/base-images/golang-1.yaml";
     let state = factory.read(golang);
     factory.write(golang, format!("{state}{digests}"));
@@ -347,7 +349,7 @@ fn what_is_no_digest_is_refused() {
     2 error: "AAAAAAAAAAAA" is no digest
     hint: a digest is sha256: and 64 hexadecimal digits; its first 12 are enough
     2 error: "aaaaaaaaaaaa" is the beginning of 3 digests
-    hint: among them sha256:aaaaaaaaaaaa0 and sha256:aaaaaaaaaaaa1
+    hint: among them sha256:aaaaaaaaaaaa0000000000000000000000000000000000000000000000000000 and sha256:aaaaaaaaaaaa1000000000000000000000000000000000000000000000000000
     4 md5:aaaaaaaaaaaa: no image is known to stand on it
     2 error: "node:22" is no digest
     hint: a digest is sha256: and 64 hexadecimal digits; its first 12 are enough
