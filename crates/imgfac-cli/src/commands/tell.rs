@@ -323,6 +323,7 @@ mod tests {
             ticket: String::new(),
             source_commit: None,
             bases: BTreeMap::new(),
+            before: BTreeMap::new(),
             causes: Vec::new(),
             run: None,
             url: None,
